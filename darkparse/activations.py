@@ -1,0 +1,27 @@
+"""The activations that a cfg can name.  Source: src/activations.c get_activation (AlexeyAB 59596d7)."""
+
+NAMES = (
+    "linear",
+    "logistic",
+    "loggy",
+    "relu",
+    "relu6",
+    "elu",
+    "selu",
+    "gelu",
+    "relie",
+    "ramp",
+    "revleaky",
+    "leaky",
+    "tanh",
+    "plse",
+    "stair",
+    "hardtan",
+    "lhtan",
+    "swish",
+    "mish",
+    "hard_mish",
+    "normalize_channels",
+    "normalize_channels_softmax",
+    "normalize_channels_softmax_maxval",
+)

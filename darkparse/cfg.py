@@ -1,0 +1,112 @@
+"""cfg text -> sections.  Knows lines and `key=value`; knows nothing of layers."""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import CfgError, Complain, DarkparseError, Location, OddValue, RepeatedOption, warn
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The text of one option, without blanks, and its line."""
+
+    value: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """One `[name]` block: its options in file order, each with its line number."""
+
+    name: str
+    file: str
+    line: int
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def where(self, option: str = "") -> Location:
+        """The place of `option`, or of the section's own line."""
+        entry = self.entries.get(option)
+        return Location(self.file, entry.line if entry else self.line, self.name, option)
+
+
+def read_text(path: str | Path, error: type[DarkparseError] = DarkparseError) -> str:
+    """The text of a small file, whatever its encoding: UTF-8, UTF-16 with a mark, or else Latin-1.
+
+    Raises:
+        error: the file is missing, unreadable, or too large (16 MiB) to be text of this kind
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read((16 << 20) + 1)
+    except (OSError, ValueError) as why:
+        raise error(f"{path}: {getattr(why, 'strerror', None) or why}") from None
+    if len(data) > 16 << 20:
+        raise error(f"{path}: more than 16 MiB; expected a text file")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def read_cfg(path: str | Path, complain: Complain = warn) -> list[Section]:
+    """The sections of a cfg file.
+
+    Raises:
+        CfgError: the file is missing, holds no section, or a line cannot be understood
+    """
+    text = read_text(path)
+    if "\0" in text[:4096]:
+        raise CfgError("binary data; expected the text of a cfg", Location(str(path), 1))
+    sections = list(parse(text, str(path), complain))
+    if not sections:
+        raise CfgError("no [section] in it; expected a cfg that begins with [net]", Location(str(path), 1))
+    return sections
+
+
+def parse(text: str, file: str = "<string>", complain: Complain = warn) -> Iterator[Section]:
+    """Yield the sections of `text`.
+
+    As Darknet does, all blanks inside a line are dropped, `#` and `;` begin comment lines, a line without a
+    value is passed over, and of a repeated option the first counts.
+
+    Raises:
+        CfgError: an option before the first section, or a section without its `]`
+    Source: src/parser.c read_cfg, src/option_list.c read_option and option_find (AlexeyAB 59596d7)
+    """
+    section: Section | None = None
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = "".join(raw.split()).lstrip("\ufeff")
+        if not line or line[0] in "#;\0":
+            continue
+        if line[0] == "[":
+            if section:
+                yield section
+            section = Section(_name(line, Location(file, number)), file, number)
+        elif section is None:
+            raise CfgError(f"{raw.strip()[:40]!r} stands before the first [section]", Location(file, number))
+        else:
+            _add(section, line, number, complain)
+    if section:
+        yield section
+
+
+def _name(line: str, where: Location) -> str:
+    name, bracket, rest = line[1:].partition("]")
+    if not bracket or (rest and rest[0] not in "#;"):
+        raise CfgError(f"expected '[section]', got {line[:40]!r}", where)
+    return name
+
+
+def _add(section: Section, line: str, number: int, complain: Complain) -> None:
+    key, _, value = line.partition("=")
+    here = Location(section.file, number, section.name, key[:40])
+    if not value or not key:
+        complain(OddValue, "no value; expected 'option=value' (the line is passed over, as Darknet does)", here)
+    elif key in section.entries:
+        complain(RepeatedOption, f"given again; line {section.entries[key].line} counts", here)
+    else:
+        section.entries[key] = Entry(value, number)

@@ -1,0 +1,41 @@
+"""One file per cfg section; importing this package fills the registry."""
+
+from . import (
+    avgpool,
+    connected,
+    contrastive,
+    convolutional,
+    cost,
+    crnn,
+    dropout,
+    maxpool,
+    region,
+    reorg,
+    route,
+    sam,
+    scale_channels,
+    shortcut,
+    softmax,
+    upsample,
+    yolo,
+)
+
+__all__ = [
+    "avgpool",
+    "connected",
+    "contrastive",
+    "convolutional",
+    "cost",
+    "crnn",
+    "dropout",
+    "maxpool",
+    "region",
+    "reorg",
+    "route",
+    "sam",
+    "scale_channels",
+    "shortcut",
+    "softmax",
+    "upsample",
+    "yolo",
+]

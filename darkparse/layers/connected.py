@@ -1,0 +1,52 @@
+"""[connected]: a dense layer over all values of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..activations import NAMES
+from ..options import option
+from ..registry import LayerDef, Shape, Stored, section
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@section("connected", "conn")
+@dataclass(frozen=True, kw_only=True)
+class Connected(LayerDef):
+    """Source: src/parser.c parse_connected, src/connected_layer.c (AlexeyAB 59596d7)."""
+
+    outputs: int = option(1, name="output", least=1)
+    activation: str = option("logistic", choices=NAMES)
+    batch_normalize: bool = False
+
+    def output(self, *inputs: Shape) -> Shape:
+        """`output` single values."""
+        return Shape(self.outputs, 1, 1)
+
+    def build(self, *inputs: Shape) -> nn.Module:
+        """A linear layer."""
+        from ..modules.connected import LinearNormAct
+
+        return LinearNormAct(self, inputs[0].size)
+
+    def tensors(self, *inputs: Shape) -> Iterator[Stored]:
+        """Biases, weights, then batch norm."""
+        n = (self.outputs,)
+        yield Stored("biases", n, "norm.bias" if self.batch_normalize else "linear.bias")
+        yield Stored("weights", (self.outputs, inputs[0].size), "linear.weight", self.dialect.transposed)
+        if self.batch_normalize:
+            yield Stored("scales", n, "norm.weight")
+            yield Stored("rolling_mean", n, "norm.running_mean")
+            yield Stored("rolling_variance", n, "norm.running_var")
+
+    def operations(self, *inputs: Shape) -> float:
+        """Darknet counts none."""
+        return 0.0
+
+    def describe(self) -> tuple[str, str]:
+        """How many outputs."""
+        return f"{self.outputs:5d}", ""

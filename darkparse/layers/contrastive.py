@@ -1,0 +1,40 @@
+"""[contrastive]: a loss on embeddings; nothing at inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..options import option
+from ..registry import LayerDef, Shape, section
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@section("contrastive")
+@dataclass(frozen=True, kw_only=True)
+class Contrastive(LayerDef):
+    """Source: src/parser.c parse_contrastive (AlexeyAB 59596d7)."""
+
+    classes: int = option(1000, least=1)
+    yolo_layer: int = 0
+    temperature: float = 1.0
+    cls_normalizer: float = 1.0
+    max_delta: float = 3.4e38
+    contrastive_neg_max: int = 3
+
+    def sources(self, index: int) -> Sequence[int]:
+        """The layer before."""
+        return (index - 1,)
+
+    def output(self, *inputs: Shape) -> Shape:
+        """The same."""
+        return inputs[0]
+
+    def build(self, *inputs: Shape) -> nn.Module:
+        """Passes its input on."""
+        from torch import nn
+
+        return nn.Identity()

@@ -1,0 +1,139 @@
+"""[convolutional]: convolution, optional batch norm, activation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..activations import NAMES
+from ..options import ignored, option, unsupported
+from ..registry import LayerDef, Shape, Stored, absolute, section
+from .antialiasing import blurred
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NO_LAYER = -1000000000  # src/parser.c parse_convolutional: share_index of a layer that shares nothing
+XNOR_SAVING = 32  # src/convolutional_layer.c make_convolutional_layer: signs packed in a word
+
+
+@section("convolutional", "conv")
+@dataclass(frozen=True, kw_only=True)
+class Convolutional(LayerDef):
+    """Source: src/parser.c parse_convolutional, src/convolutional_layer.c (AlexeyAB 59596d7)."""
+
+    filters: int = option(1, least=1)
+    size: int = option(1, least=1)
+    stride: int = option(1, least=1)
+    stride_x: int = -1
+    stride_y: int = -1
+    pad: bool = False  # padding = size // 2, whatever `padding` says
+    padding: int = option(0, least=0)
+    dilation: int = option(1, least=1)
+    groups: int = option(1, least=1)
+    batch_normalize: int = option(0, choices=(0, 1, 2))
+    cbn: bool = False
+    activation: str = option("logistic", choices=NAMES)
+    share_index: int = NO_LAYER
+    antialiasing: int = option(0, choices=(0, 1, 2))
+    xnor: bool = False
+    bin_output: bool = False
+    flipped: bool = False
+    binary: bool = unsupported(False)
+    coordconv: bool = unsupported(False)
+    # training alone
+    assisted_excitation: float = 0.0
+    sway: bool = False
+    rotate: bool = False
+    stretch: bool = False
+    stretch_sway: bool = False
+    angle: float = 15.0
+    grad_centr: bool = False
+    reverse: float = 0.0
+    dot: float = 0.0
+    stream: int = ignored(-1)
+    wait_stream: int = ignored(-1)
+
+    @property
+    def margin(self) -> int:
+        """Zeros on each side, in px before dilation."""
+        return self.size // 2 if self.pad else self.padding
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Step down and across."""
+        return (
+            self.stride_y if self.stride_y > 0 else self.stride,
+            self.stride_x if self.stride_x > 0 else self.stride,
+        )
+
+    @property
+    def spread(self) -> int:
+        """The dilation that counts: a 1x1 kernel has none."""
+        return 1 if self.size == 1 else self.dilation
+
+    @property
+    def parts(self) -> int:
+        """The groups that count: XNOR layers have none."""
+        return 1 if self.xnor else self.groups
+
+    def shares(self, index: int) -> int | None:
+        """The layer named by `share_index`."""
+        return None if self.share_index == NO_LAYER else absolute(index, self.share_index)
+
+    def placed(self, readers: Sequence[LayerDef]) -> LayerDef:
+        """Drops `bin_output` where the values themselves are read; refuses to blur what Darknet then misreads."""
+        summed = any(reader.sums_inputs for reader in readers)
+        if summed and self.antialiasing:
+            raise ValueError("antialiasing: Darknet gives a [route], [shortcut], ... the size before the blur")
+        return replace(self, bin_output=False) if summed and self.bin_output else self
+
+    def output(self, *inputs: Shape) -> Shape:
+        """`filters` channels; Darknet leaves the dilation out of the sum."""
+        (x,) = inputs
+        if x.c % self.parts or self.filters % self.parts:
+            raise ValueError(f"groups={self.groups} does not divide {x.c} channels and filters={self.filters}")
+        down, across = (1, 1) if self.antialiasing else self.strides
+        h, w = ((n + 2 * self.margin - self.size) // s + 1 for n, s in ((x.h, down), (x.w, across)))
+        reach = 2 * self.margin * self.spread - self.spread * (self.size - 1)
+        if ((x.h + reach - 1) // down + 1, (x.w + reach - 1) // across + 1) != (h, w):
+            raise ValueError(f"dilation={self.dilation} needs pad=1 and an odd size; Darknet's own sizes disagree")
+        return blurred(Shape(self.filters, h, w), self.antialiasing, self.strides)
+
+    def build(self, *inputs: Shape) -> nn.Module:
+        """A ConvNormAct, binary where `xnor` is set, blurred where `antialiasing` is."""
+        from ..modules.antialiasing import with_blur
+        from ..modules.convolutional import ConvNormAct, XnorConvNormAct
+
+        kind = XnorConvNormAct if self.xnor else ConvNormAct
+        return with_blur(kind(self, inputs[0].c), self.antialiasing, self.strides)
+
+    def tensors(self, *inputs: Shape) -> Iterator[Stored]:
+        """Biases, batch norm, weights."""
+        n, where = (self.filters,), "layer." if self.antialiasing else ""
+        if self.batch_normalize or self.cbn:
+            yield Stored("biases", n, where + "norm.bias")
+            yield Stored("scales", n, where + "norm.weight")
+            yield Stored("rolling_mean", n, where + "norm.running_mean")
+            yield Stored("rolling_variance", n, where + "norm.running_var")
+        else:
+            yield Stored("biases", n, where + "conv.bias")
+        kernel = (self.filters, inputs[0].c // self.parts, self.size, self.size)
+        yield Stored("weights", kernel, where + "conv.weight", self.flipped)
+
+    def operations(self, *inputs: Shape) -> float:
+        """Two for each multiplication; a 32nd of that with `xnor`."""
+        x = inputs[0]
+        plain = replace(self, antialiasing=0, stride=1, stride_x=1, stride_y=1) if self.antialiasing else self
+        out = plain.output(x)
+        total = 2.0 * (x.c // self.parts) * self.size**2 * out.size
+        return total / XNOR_SAVING if self.xnor else total
+
+    def describe(self) -> tuple[str, str]:
+        """As Darknet's table has it."""
+        down, across = (1, 1) if self.antialiasing else self.strides
+        step = f"{across:2d}x{down:2d}" if across != down else f"{across:2d}"
+        spread = f"({self.spread})" if self.spread > 1 else ""
+        parts = f"/{self.parts:4d}" if self.parts > 1 else ""
+        return f"{self.filters:5d}{parts}", f"{self.size:2d} x{self.size:2d}/{step}{spread}"

@@ -1,0 +1,33 @@
+"""[cost]: a training loss; passes its input on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..options import option
+from ..registry import LayerDef, Shape, section
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@section("cost")
+@dataclass(frozen=True, kw_only=True)
+class Cost(LayerDef):
+    """Source: src/parser.c parse_cost, src/cost_layer.c get_cost_type (AlexeyAB 59596d7)."""
+
+    type: str = option("sse", choices=("sse", "masked", "smooth", "L1", "seg", "wgan"))
+    scale: float = 1.0
+    ratio: float = 0.0
+    noobj: float = 1.0
+
+    def output(self, *inputs: Shape) -> Shape:
+        """The same."""
+        return inputs[0]
+
+    def build(self, *inputs: Shape) -> nn.Module:
+        """Passes its input on."""
+        from torch import nn
+
+        return nn.Identity()

@@ -1,0 +1,216 @@
+"""What a .weights file holds: a header, then float32 tensors, layer after layer, with no names or sizes.
+
+Reader, writer and size all walk `layout`.  Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from .dialect import ALEXEYAB, PJREDDIE, Dialect
+from .errors import NotWeights, Trailing, Truncated, WeightsError
+from .graph import Graph, Node
+from .registry import Stored
+
+FLOAT = 4  # bytes
+BATCH_NORM = ("scales", "rolling_mean", "rolling_variance")
+
+_OTHER_FILES = (  # first bytes of what is often saved as .weights by mistake
+    (b"version https://git-lfs", "a Git LFS pointer: the file itself was not fetched (`git lfs pull`)"),
+    (b"PK\x03\x04", "a zip archive or a PyTorch checkpoint (.pt)"),
+    (b"\x80\x02", "a pickled PyTorch checkpoint (.pt)"),
+    (b"\x89HDF", "an HDF5 file (Keras)"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"ustar", "a tar archive"),
+    (b"[net]", "a cfg file"),
+    (b"{", "JSON"),
+    (b"#", "text"),
+)
+
+
+class Header(NamedTuple):
+    """The head of a .weights file.  Source: src/parser.c load_weights_upto (AlexeyAB 59596d7)."""
+
+    major: int = 0
+    minor: int = 2
+    revision: int = 5
+    seen: int = 0  # images
+    long_seen: bool = True  # 64 bits
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return 20 if self.long_seen else 16
+
+    @property
+    def version(self) -> str:
+        """As in "0.2.5"."""
+        return f"{self.major}.{self.minor}.{self.revision}"
+
+    @property
+    def writer(self) -> str:
+        """Who writes such headers."""
+        known = {
+            (0, 2, 5): "AlexeyAB's Darknet or a fork of it",
+            (0, 2, 0): "pjreddie's Darknet",
+            (0, 1, 0): "pjreddie's Darknet before 2017",
+        }
+        return known.get(self[:3], "an unknown program")
+
+    @property
+    def dialect(self) -> Dialect:
+        """Whose arithmetic the tensors were trained with."""
+        fork = PJREDDIE if self[:3] in ((0, 1, 0), (0, 2, 0)) else ALEXEYAB
+        return replace(fork, transposed=self.major > 1000 or self.minor > 1000)
+
+    def pack(self) -> bytes:
+        """The bytes."""
+        return struct.pack("<3iQ" if self.long_seen else "<3iI", *self[:4])
+
+
+class Slot(NamedTuple):
+    """One tensor in its place: numbers `start` to `stop` of the file, counted in floats after the header."""
+
+    node: Node
+    stored: Stored
+    start: int
+
+    @property
+    def stop(self) -> int:
+        """The number after the last."""
+        return self.start + self.stored.size
+
+    def __str__(self) -> str:
+        return f"layer {self.node.index} [{self.node.layer.section}] {self.stored.name}"
+
+
+def layout(graph: Graph, *, loading: bool = False) -> Iterator[Slot]:
+    """Every tensor of the network in file order.
+
+    Args:
+        loading: leave out what `dontload` and `dontloadscales` say is not in the file
+    """
+    start = 0
+    for node in graph.nodes:
+        if loading and node.layer.dontload:
+            continue
+        for stored in node.tensors:
+            if loading and node.layer.dontloadscales and stored.name.rpartition(".")[2] in BATCH_NORM:
+                continue
+            yield Slot(node, stored, start)
+            start += stored.size
+
+
+def count(graph: Graph, *, loading: bool = False) -> int:
+    """Number of floats of a .weights file of this network."""
+    return sum(slot.stored.size for slot in layout(graph, loading=loading))
+
+
+def size(graph: Graph, header: Header | None = None) -> int:
+    """Bytes of a .weights file of this network; with AlexeyAB's header unless another is given."""
+    return (header or Header()).size + FLOAT * count(graph)
+
+
+def read_header(path: str | Path) -> Header:
+    """The head of a .weights file.
+
+    Raises:
+        NotWeights: the file is empty, or something else
+        WeightsError: it cannot be read
+    """
+    try:
+        with open(path, "rb") as file:
+            first = file.read(512)
+    except (OSError, ValueError) as why:
+        raise WeightsError(f"{path}: {getattr(why, 'strerror', None) or why}") from None
+    if other := recognise(first):
+        raise NotWeights(f"{path}: {other}; expected Darknet's .weights format")
+    if len(first) < 16:
+        raise Truncated(f"{path}: {len(first)} bytes; expected a header of 16 or 20 and then the weights")
+    major, minor, revision = struct.unpack_from("<3i", first)
+    if min(major, minor, revision) < 0:
+        raise NotWeights(f"{path}: begins with a version of {major}.{minor}.{revision}; expected 0.2.5 or the like")
+    long_seen = major * 10 + minor >= 2
+    if long_seen and len(first) < 20:
+        raise Truncated(f"{path}: {len(first)} bytes; expected a header of 20 and then the weights")
+    (seen,) = struct.unpack_from("<Q" if long_seen else "<I", first, 12)
+    return Header(major, minor, revision, seen, long_seen)
+
+
+def recognise(first: bytes) -> str:
+    """What a file that begins with these bytes is, if it is one of the usual mistakes; else ""."""
+    if not first:
+        return "an empty file"
+    text = first.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"<"):
+        return "an HTML or XML page: the download failed"
+    for start, name in _OTHER_FILES:
+        if text.startswith(start):
+            return name
+    if first[8:10] == b'{"':
+        return "a safetensors file"
+    printable = sum(32 <= byte < 127 or byte in b"\t\r\n" for byte in first)
+    return "text" if printable == len(first) and len(first) >= 16 else ""
+
+
+def fit(graph: Graph, path: str | Path, header: Header, *, partial: bool = False) -> int:
+    """How many of the first layers the file holds: all of them, or fewer with `partial`.
+
+    Raises:
+        WeightsError: the file does not end where a layer does, with what would fit
+    """
+    extra = os.path.getsize(path) - header.size
+    wanted = FLOAT * count(graph, loading=True)
+    if extra == wanted:
+        return len(graph.nodes)
+    held = held_layers(graph, extra)
+    if held and partial:
+        return held
+    hint = suggestion(graph, extra)
+    if extra > wanted:
+        what = f"{extra - wanted:,} bytes too long for {graph.file}"
+        raise Trailing(f"{path}: {what}: {wanted + header.size:,} bytes end its last layer{hint}")
+    if held:
+        what = f"a partial file, the first {held} of {len(graph.nodes)} layers of {graph.file}"
+        raise Truncated(f"{path}: {what}; expected {wanted - extra:,} bytes more{hint}")
+    short = next(slot for slot in layout(graph, loading=True) if FLOAT * slot.stop > extra)
+    have = max(0, extra // FLOAT - short.start)
+    raise Truncated(
+        f"{path}: {wanted - extra:,} bytes too short for {graph.file}: {short} wants {short.stored.size:,} floats "
+        f"{short.stored.shape}, but the file ends after {have:,}{hint}"
+    )
+
+
+def held_layers(graph: Graph, extra: int) -> int:
+    """How many layers end exactly at `extra` bytes after the header; 0 where none does."""
+    for slot in layout(graph, loading=True):
+        if FLOAT * slot.start == extra and slot.start and slot.stored is slot.node.tensors[0]:
+            return slot.node.index
+    return 0
+
+
+def suggestion(graph: Graph, extra: int) -> str:
+    """What change of the cfg's classes would make a file of `extra` bytes fit, as the tail of a message; or ""."""
+    slope = 0  # floats that one more class adds
+    for index, head in graph.heads:
+        before = graph.nodes[graph.nodes[index].sources[0]]
+        slope += head.boxes_per_cell * sum(stored.size for stored in before.tensors) // before.shape.c
+    missing = extra - FLOAT * count(graph, loading=True)
+    if not slope or missing % (FLOAT * slope):
+        return ""
+    more = missing // (FLOAT * slope)
+    if graph.heads[0][1].classes + more < 1:
+        return ""
+    filters = sorted({graph.nodes[index].shape.c + head.boxes_per_cell * more for index, head in graph.heads})
+    sections = sorted({f"[{head.section}]" for _, head in graph.heads})
+    return (
+        f"; the file fits this cfg with classes={graph.heads[0][1].classes + more}: "
+        f"filters={' or '.join(str(n) for n in filters)} before each {' or '.join(sections)}"
+    )

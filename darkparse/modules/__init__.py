@@ -1,0 +1,1 @@
+"""The torch side of the layers: nn.Modules and decoding.  Imported only when a network is built."""

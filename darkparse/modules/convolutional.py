@@ -1,0 +1,91 @@
+"""The module of [convolutional], plain, binary and blurred."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .activation import activation
+
+if TYPE_CHECKING:
+    from ..layers.convolutional import Convolutional
+
+BATCH_NORM_EPS = 1e-5  # src/blas.c normalize_cpu (AlexeyAB 59596d7)
+BATCH_NORM_MOMENTUM = 0.01  # src/batchnorm_layer.c forward_batchnorm_layer_gpu
+
+
+class ConvNormAct(nn.Module):
+    """Convolution, batch norm if asked for, activation: `(B, C, H, W)` to `(B, filters, h, w)`."""
+
+    def __init__(self, layer: Convolutional, channels: int) -> None:
+        super().__init__()
+        normed = bool(layer.batch_normalize or layer.cbn)
+        self.conv = nn.Conv2d(
+            channels,
+            layer.filters,
+            layer.size,
+            (1, 1) if layer.antialiasing else layer.strides,
+            layer.margin * layer.spread,
+            layer.spread,
+            layer.parts,
+            bias=not normed,
+        )
+        self.norm: nn.Module = (
+            nn.BatchNorm2d(layer.filters, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM) if normed else nn.Identity()
+        )
+        self.activation = activation("linear" if layer.xnor and layer.bin_output else layer.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One batch."""
+        y: Tensor = self.activation(self.norm(self.conv(x)))
+        return y
+
+    def share(self, other: nn.Module) -> None:
+        """Use the tensors of `other`, keeping stride, dilation and activation."""
+        assert isinstance(other, ConvNormAct)
+        self.conv.weight, self.conv.bias, self.norm = other.conv.weight, other.conv.bias, other.norm
+
+
+class XnorConvNormAct(ConvNormAct):
+    """Signs times signs: weights become +-mean|w| of their filter, inputs +-1.
+
+    Source: src/network.c fuse_conv_batchnorm, calculate_binary_weights (AlexeyAB 59596d7);
+    src/convolutional_layer.c forward_convolutional_layer (pjreddie f6afaab)
+    """
+
+    def __init__(self, layer: Convolutional, channels: int) -> None:
+        super().__init__(layer, channels)
+        self.folds, self.border = layer.dialect.xnor_folds_norm, 0.0 if layer.dialect.xnor_pads_with_zero else -1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One batch."""
+        weight, bias, folded = self.conv.weight, self.conv.bias, False
+        if self.folds and isinstance(self.norm, nn.BatchNorm2d) and not self.training:
+            weight, bias = fold(weight, bias, self.norm)
+            folded = True
+        mean = weight.abs().mean((1, 2, 3), keepdim=True)
+        signs = torch.where(x > 0, 1.0, -1.0).to(x.dtype)
+        assert isinstance(self.conv.padding, tuple)
+        down, across = self.conv.padding
+        padded = F.pad(signs, (across, across, down, down), value=self.border)
+        binary = torch.where(weight > 0, mean, -mean)
+        y = F.conv2d(padded, binary, bias, self.conv.stride, 0, self.conv.dilation)
+        result: Tensor = self.activation(y if folded else self.norm(y))
+        return result
+
+
+def fold(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weights and biases of a convolution that does what it and `norm` do, computed in float64.
+
+    Source: src/network.c fuse_conv_batchnorm (AlexeyAB 59596d7)
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    shift = norm.bias.double() - norm.running_mean.double() * scale
+    if bias is not None:
+        shift = shift + bias.double() * scale
+    return (weight.double() * scale[:, None, None, None]).to(weight.dtype), shift.to(weight.dtype)

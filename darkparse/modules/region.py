@@ -1,0 +1,114 @@
+"""What [region] outputs mean.
+
+Shapes: B images, A boxes a cell, E = 5 + C entries a box, h x w cells.
+Source: src/region_layer.c, src/tree.c (AlexeyAB 59596d7, pjreddie f6afaab), functions named below
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..registry import Predictions
+from .yolo import by_box, cells, flat
+
+if TYPE_CHECKING:
+    from ..layers.region import Region
+    from ..tree import Tree
+
+
+def activate_region(head: Region, raw: Tensor) -> Tensor:
+    """Raw `(B, A E, h, w)` to Darknet's output `(B, A, E, h, w)`.
+
+    Source: forward_region_layer of the dialect's fork, forward_region_layer_gpu where a tree is in play
+    """
+    x = by_box(raw, head.num)
+    position, size, objectness, classes = torch.split(x, [2, 2, 1, head.classes], dim=2)
+    if head.dialect.planar_region:
+        position = position.sigmoid()
+    if head.tree:
+        classes = softmax_by_group(head.tree, classes)
+    elif head.softmax:
+        classes = classes.softmax(2)
+    elif head.dialect.planar_region:
+        classes = classes.sigmoid()
+    return torch.cat([position, size, objectness.sigmoid(), classes], dim=2)
+
+
+def softmax_by_group(tree: Tree, x: Tensor, dim: int = 2) -> Tensor:
+    """Softmax over the siblings of each group of a tree's nodes, which lie along `dim`.
+
+    Source: src/blas_kernels.cu softmax_tree (pjreddie f6afaab)
+    """
+    return torch.cat([part.softmax(dim) for part in torch.split(x, [int(n) for n in tree.sizes], dim)], dim)
+
+
+def decode_region(head: Region, raw: Tensor, hier: float) -> Predictions:
+    """Source: get_region_box and get_region_boxes (AlexeyAB), get_region_detections (pjreddie)."""
+    y = activate_region(head, raw).permute(0, 3, 4, 1, 2)  # (B, h, w, A, E)
+    columns, rows = cells(y)
+    position = y[..., :2] if head.dialect.planar_region else y[..., :2].sigmoid()
+    grid = y.new_tensor([y.shape[2], y.shape[1]])
+    size = y[..., 2:4].exp() * y.new_tensor(head.sizes) / grid
+    boxes = torch.cat(
+        [(position[..., :1] + columns) / grid[0], (position[..., 1:] + rows[..., None]) / grid[1], size], -1
+    )
+    objectness, classes = y[..., 4], y[..., 5:]
+    if head.classfix == -1:
+        objectness = torch.where(objectness < 0.5, 0.0, objectness)
+    if head.tree:
+        one = top_of_tree if head.dialect.top_of_tree else deepest_likely
+        return flat(boxes, objectness, one(head.tree, cumulative(head.tree, classes), objectness, hier))
+    scores = objectness[..., None] * classes
+    certain = objectness if head.dialect.planar_region else torch.ones_like(objectness)
+    return flat(boxes, certain, scores)
+
+
+def cumulative(tree: Tree, x: Tensor) -> Tensor:
+    """Probability of each node, `(..., C)`, from that of each given its parent.  Source: hierarchy_predictions."""
+    p = x.clone()
+    parents = torch.tensor(tree.parents, device=x.device)
+    for level in tree.levels:
+        nodes = torch.from_numpy(level).to(x.device)
+        p[..., nodes] *= p[..., parents[nodes]]
+    return p
+
+
+def deepest_likely(tree: Tree, p: Tensor, objectness: Tensor, hier: float) -> Tensor:
+    """Scores `(..., C)`: the last node above `hier` keeps its probability, the others 0.
+
+    Source: get_region_boxes (AlexeyAB 59596d7), where `hier` is .5
+    """
+    likely = p > hier
+    last = likely & (likely.flip(-1).cumsum(-1).flip(-1) == 1)
+    return torch.where(last, p, 0.0)
+
+
+def top_of_tree(tree: Tree, p: Tensor, objectness: Tensor, hier: float) -> Tensor:
+    """Scores `(..., C)`: the node where the walk from the root stops gets the objectness, the others 0.
+
+    Source: hierarchy_top_prediction, which multiplies by `p` once more at each step (pjreddie f6afaab)
+    """
+    flat_p = p.reshape(-1, p.shape[-1])
+    device = p.device
+    offsets, sizes, children = (torch.from_numpy(a).to(device) for a in (tree.offsets, tree.sizes, tree.children))
+    parents = torch.tensor(tree.parents, device=device)
+    boxes = torch.arange(len(flat_p), device=device)
+    group, walked = torch.zeros_like(boxes), flat_p.new_ones(len(flat_p))
+    chosen = torch.zeros_like(boxes)
+    window = torch.arange(int(sizes.max()), device=device)
+    while len(boxes):
+        index = (offsets[group][:, None] + window).clamp(max=p.shape[-1] - 1)
+        values = flat_p[boxes[:, None], index].masked_fill(window >= sizes[group][:, None], -1.0)
+        best, at = values.max(1)
+        node = offsets[group] + at
+        go = walked * best > hier
+        stopped = torch.where(group == 0, node, parents[offsets[group]])
+        chosen[boxes] = torch.where(go, node, stopped)
+        on = go & (children[node] >= 0)
+        boxes, walked, group = boxes[on], (walked * best)[on], children[node][on]
+    scores = torch.zeros_like(flat_p)
+    scores[torch.arange(len(flat_p), device=device), chosen] = objectness.flatten()
+    return scores.view_as(p)

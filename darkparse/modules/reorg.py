@@ -1,0 +1,42 @@
+"""The modules of [reorg] and [reorg3d]."""
+
+from torch import Tensor, nn
+
+
+class OldReorg(nn.Module):
+    """Darknet's first reorg, which takes its input for one of stride^2 fewer channels and a larger size.
+
+    Source: src/blas.c reorg_old_cpu (AlexeyAB 59596d7)
+    """
+
+    def __init__(self, stride: int, reverse: bool) -> None:
+        super().__init__()
+        self.stride, self.reverse = stride, reverse
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)` to `(B, C s s, H / s, W / s)`, or back."""
+        b, c, h, w = x.shape
+        s = self.stride
+        if self.reverse:  # what forward took from (channel, row, row in block, column, column in block) goes back
+            blocks = x.reshape(b, s, s, c // (s * s), h, w)
+            return blocks.permute(0, 3, 4, 1, 5, 2).reshape(b, c // (s * s), h * s, w * s)
+        blocks = x.reshape(b, c // (s * s), h, s, w, s)
+        return blocks.permute(0, 3, 5, 1, 2, 4).reshape(b, c * s * s, h // s, w // s)
+
+
+class SpaceToDepth(nn.Module):
+    """Channel (dy s + dx) C + k of a cell is channel k of the block's cell (dy, dx).
+
+    Source: src/blas.c reorg_cpu (AlexeyAB 59596d7)
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)` to `(B, s s C, H / s, W / s)`."""
+        b, c, h, w = x.shape
+        s = self.stride
+        blocks = x.reshape(b, c, h // s, s, w // s, s)
+        return blocks.permute(0, 3, 5, 1, 2, 4).reshape(b, s * s * c, h // s, w // s)

@@ -1,0 +1,32 @@
+"""The module of [softmax]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from .region import softmax_by_group
+
+if TYPE_CHECKING:
+    from ..layers.softmax import Softmax
+
+
+class SoftmaxBy(nn.Module):
+    """Softmax over each of `groups` parts of an image's values, over siblings of a tree, or over channels.
+
+    Source: src/softmax_layer.c forward_softmax_layer, forward_softmax_layer_gpu (AlexeyAB 59596d7)
+    """
+
+    def __init__(self, layer: Softmax) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)` to the same."""
+        if self.layer.tree:
+            return softmax_by_group(self.layer.tree, x.flatten(1), 1).view_as(x)
+        scaled = x / self.layer.temperature
+        if self.layer.spatial:
+            return scaled.softmax(1)
+        return scaled.reshape(len(x), self.layer.groups, -1).softmax(2).view_as(x)

@@ -1,0 +1,81 @@
+"""What [yolo] and [Gaussian_yolo] outputs mean.
+
+Shapes: B images, A boxes a cell, E entries a box, h x w cells, N = h w A boxes in all.
+Source: src/yolo_layer.c, src/gaussian_yolo_layer.c (AlexeyAB 59596d7), functions named below
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..registry import Predictions
+
+if TYPE_CHECKING:
+    from ..layers.yolo import GaussianYolo, Yolo
+
+
+def activate_yolo(head: Yolo, raw: Tensor) -> Tensor:
+    """Raw `(B, A E, h, w)` to Darknet's output `(B, A, E, h, w)`.  Source: forward_yolo_layer."""
+    x = by_box(raw, head.boxes_per_cell)
+    if head.new_coords:
+        return torch.cat([stretched(x[:, :, :2], head.scale_x_y), x[:, :, 2:]], dim=2)
+    return torch.cat([stretched(x[:, :, :2].sigmoid(), head.scale_x_y), x[:, :, 2:4], x[:, :, 4:].sigmoid()], dim=2)
+
+
+def activate_gaussian(head: GaussianYolo, raw: Tensor) -> Tensor:
+    """Raw `(B, A E, h, w)` to Darknet's output `(B, A, E, h, w)`.  Source: forward_gaussian_yolo_layer."""
+    x = by_box(raw, head.boxes_per_cell)
+    y = x.sigmoid()
+    y[:, :, 4], y[:, :, 6] = x[:, :, 4], x[:, :, 6]
+    y[:, :, 0], y[:, :, 2] = stretched(y[:, :, 0], head.scale_x_y), stretched(y[:, :, 2], head.scale_x_y)
+    return y
+
+
+def by_box(raw: Tensor, boxes: int) -> Tensor:
+    """`(B, A E, h, w)` to `(B, A, E, h, w)`."""
+    return raw.reshape(len(raw), boxes, -1, *raw.shape[2:])
+
+
+def stretched(xy: Tensor, scale: float) -> Tensor:
+    """Offsets in a cell, any shape, stretched about its middle."""
+    return xy if scale == 1 else torch.sub(xy * scale, 0.5 * (scale - 1))
+
+
+def decode_yolo(head: Yolo, raw: Tensor, width: int, height: int) -> Predictions:
+    """Source: get_yolo_box, get_yolo_detections."""
+    y = activate_yolo(head, raw).permute(0, 3, 4, 1, 2)  # (B, h, w, A, E)
+    x1, y1 = cells(y)
+    anchors = y.new_tensor(head.sizes) / y.new_tensor([width, height])
+    size = (y[..., 2:4] ** 2 * 4 if head.new_coords else y[..., 2:4].exp()) * anchors
+    boxes = torch.cat([torch.stack([(x1 + y[..., 0]) / y.shape[2], (y1 + y[..., 1]) / y.shape[1]], -1), size], -1)
+    objectness = y[..., 4]
+    return flat(boxes, objectness, objectness[..., None] * y[..., 5:])
+
+
+def decode_gaussian(head: GaussianYolo, raw: Tensor, width: int, height: int) -> Predictions:
+    """Source: get_gaussian_yolo_box, get_gaussian_yolo_detections."""
+    y = activate_gaussian(head, raw).permute(0, 3, 4, 1, 2)
+    x1, y1 = cells(y)
+    anchors = y.new_tensor(head.sizes) / y.new_tensor([width, height])
+    size = y[..., [4, 6]].exp() * anchors
+    corner = torch.stack([(x1 + y[..., 0]) / y.shape[2], (y1 + y[..., 2]) / y.shape[1]], -1)
+    shift = {"center": 0.0, "left_top": 0.5, "right_bottom": -0.5}[head.yolo_point]
+    certainty = 1 - y[..., [1, 3, 5, 7]].mean(-1, keepdim=True)
+    objectness = y[..., 8]
+    scores = objectness[..., None] * y[..., 9:] * certainty
+    return flat(torch.cat([corner + shift * size, size], -1), objectness, scores)
+
+
+def cells(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Column `(w, 1)` and row `(h, 1, 1)` of each cell of `(B, h, w, ...)`."""
+    columns = torch.arange(y.shape[2], device=y.device, dtype=y.dtype)[:, None]
+    rows = torch.arange(y.shape[1], device=y.device, dtype=y.dtype)[:, None, None]
+    return columns, rows
+
+
+def flat(boxes: Tensor, objectness: Tensor, scores: Tensor) -> Predictions:
+    """`(B, h, w, A, ...)` each, to `(B, N, ...)`."""
+    return Predictions(boxes.flatten(1, 3), objectness.flatten(1, 3), scores.flatten(1, 3))

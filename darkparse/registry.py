@@ -1,0 +1,189 @@
+"""The one table: the name of a cfg section -> the class that knows all about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
+
+from .cfg import Section
+from .dialect import ALEXEYAB, Dialect
+from .errors import Complain, UnknownSection, warn
+from .options import ignored, option, read_options
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Shape(NamedTuple):
+    """One image's activations: channels, rows, columns."""
+
+    c: int
+    h: int
+    w: int
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return self.c * self.h * self.w
+
+    def __str__(self) -> str:
+        return f"{self.w}x{self.h}x{self.c}"
+
+
+class Stored(NamedTuple):
+    """One tensor of a .weights file: Darknet's name, its shape in C order, and where its module keeps it."""
+
+    name: str
+    shape: tuple[int, ...]
+    path: str  # attribute path below the layer's module: "norm.bias"
+    transposed: bool = False  # the file has it as a matrix with rows and columns exchanged
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        total = 1
+        for n in self.shape:
+            total *= n
+        return total
+
+
+class Predictions(NamedTuple):
+    """What a head says of a batch, decoded.
+
+    boxes: `(B, N, 4)` cxcywh, relative to the network's input; objectness: `(B, N)`, 0..1;
+    scores: `(B, N, C)`, objectness x class probability
+    """
+
+    boxes: Tensor
+    objectness: Tensor
+    scores: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerDef:
+    """What one section asks for: a frozen dataclass of its options, and what they decide.
+
+    The options here are those that src/parser.c parse_network_cfg_custom reads for every section.
+    """
+
+    section: ClassVar[str]
+    is_head: ClassVar[bool] = False
+    sums_inputs: ClassVar[bool] = False  # reads values, not signs: whatever feeds it keeps its activation
+
+    dialect: Dialect = option(ALEXEYAB)
+    dontload: bool = False
+    dontloadscales: bool = False
+    clip: float = 0.0
+    onlyforward: bool = False
+    dont_update: bool = False
+    burnin_update: int = 0
+    stopbackward: int = 0
+    train_only_bn: bool = False
+    learning_rate: float = 1.0
+    truth: int = ignored(0)
+    dontsave: bool = ignored(False)
+    smooth: float = 0.0
+
+    def sources(self, index: int) -> Sequence[int]:
+        """Absolute indices of the layers that layer `index` reads; -1 is the image."""
+        return (index - 1,)
+
+    def shares(self, index: int) -> int | None:
+        """Absolute index of the layer whose tensors layer `index` uses, if any."""
+        return None
+
+    def placed(self, readers: Sequence[LayerDef]) -> LayerDef:
+        """This layer, knowing who reads it.  Raises ValueError where one of `readers` cannot."""
+        return self
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Shape of the result.  Raises ValueError where `inputs` cannot be served."""
+        raise NotImplementedError
+
+    def build(self, *inputs: Shape) -> nn.Module:
+        """The module that maps batches of `inputs` to batches of `output`."""
+        raise NotImplementedError
+
+    def tensors(self, *inputs: Shape) -> Iterator[Stored]:
+        """The layer's tensors in the order of a .weights file."""
+        return iter(())
+
+    def operations(self, *inputs: Shape) -> float:
+        """Operations for one image, as Darknet counts them."""
+        return 0.0
+
+    def describe(self) -> tuple[str, str]:
+        """The columns `filters` and `size/strd(dil)` of Darknet's table."""
+        return "", ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadDef(LayerDef):
+    """A layer whose raw output leaves the network and means boxes."""
+
+    is_head: ClassVar[bool] = True
+    classes: int
+
+    @property
+    def boxes_per_cell(self) -> int:
+        """Boxes in each cell."""
+        raise NotImplementedError
+
+    @property
+    def suppression(self) -> tuple[str, float]:
+        """Which non-maximum suppression the head asks for, and its beta."""
+        return "default", 0.6
+
+    def activate(self, raw: Tensor) -> Tensor:
+        """Darknet's own output of this layer, `(B, A, entries, h, w)`, from `raw`, `(B, C, h, w)`."""
+        raise NotImplementedError
+
+    def decode(self, raw: Tensor, width: int, height: int, hier: float = 0.5) -> Predictions:
+        """Boxes from `raw`, `(B, C, h, w)`, of a network that read `width` x `height` px.
+
+        Args:
+            hier: how sure a node of a class tree must be to be preferred to its parent
+        """
+        raise NotImplementedError
+
+
+_LAYERS: dict[str, type[LayerDef]] = {}
+Def = TypeVar("Def", bound=LayerDef)
+
+
+def section(*names: str) -> Callable[[type[Def]], type[Def]]:
+    """Class decorator: this is what `[name]` means, for each of `names`."""
+
+    def register(cls: type[Def]) -> type[Def]:
+        for name in names:
+            if _LAYERS.setdefault(name, cls) is not cls:
+                raise TypeError(f"[{name}] is already {_LAYERS[name].__qualname__}")
+        cls.section = names[0]
+        return cls
+
+    return register
+
+
+def define(part: Section, dialect: Dialect = ALEXEYAB, complain: Complain = warn) -> LayerDef:
+    """The layer that `part` asks for.
+
+    Raises:
+        UnknownSection: no layer has that name
+        OptionError: an option is wrong
+    """
+    if part.name not in _LAYERS:
+        near = get_close_matches(part.name, _LAYERS, n=1)
+        raise UnknownSection("no such section" + "".join(f"; did you mean [{n}]?" for n in near), part.where())
+    return read_options(_LAYERS[part.name], part, complain, dialect=dialect)
+
+
+def registered() -> dict[str, type[LayerDef]]:
+    """Every section name and its class."""
+    return dict(_LAYERS)
+
+
+def absolute(index: int, of: int) -> int:
+    """The layer that `of` names from layer `index`: counted back from it when negative."""
+    return of if of >= 0 else index + of

@@ -1,0 +1,123 @@
+"""The class trees of YOLO9000: which class is a kind of which."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .cfg import read_text
+from .errors import DataError
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree of classes; siblings stand side by side and form a group.
+
+    names: one a node; parents: `(N,)` index of each node's parent, -1 at the root;
+    groups: `(N,)` number of the group that each node is in, in file order
+    """
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    groups: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.parents)
+
+    @cached_property
+    def levels(self) -> list[np.ndarray]:
+        """Indices of the nodes at each depth below the root's children, `(n,)` each, shallow first."""
+        depths = np.zeros(len(self), dtype=np.int64)
+        for node, parent in enumerate(self.parents):
+            depths[node] = depths[parent] + 1 if parent >= 0 else 0
+        return [np.flatnonzero(depths == depth) for depth in range(1, int(depths.max(initial=0)) + 1)]
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """First node of each group, `(G,)`."""
+        return np.unique(np.array(self.groups), return_index=True)[1]
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """Number of nodes of each group, `(G,)`."""
+        return np.bincount(np.array(self.groups))
+
+    @cached_property
+    def children(self) -> np.ndarray:
+        """The group below each node, `(N,)`; -1 where there is none."""
+        child = np.full(len(self), -1, dtype=np.int64)
+        for group, first in enumerate(self.offsets):
+            if (parent := self.parents[first]) >= 0:
+                child[parent] = group
+        return child
+
+
+def read_tree(text: str, folder: Path) -> Tree:
+    """The tree in the file that the option `tree=` names.
+
+    Args:
+        text: the file's name: from the working folder, the cfg's, or the one above it
+        folder: the cfg's folder
+    Raises:
+        ValueError: the file is missing, or a line is not `name parent`
+    Source: src/tree.c read_tree (AlexeyAB 59596d7)
+    """
+    path = find_file(text, folder)
+    names: list[str] = []
+    parents: list[int] = []
+    groups: list[int] = []
+    for number, line in enumerate(_lines(path), 1):
+        name, parent = _node(line, number, path)
+        if not -1 <= parent < len(names):
+            raise ValueError(f"{path}:{number}: parent {parent} is not an earlier line")
+        if not parents or parent != parents[-1]:
+            groups.append(groups[-1] + 1 if groups else 0)
+        else:
+            groups.append(groups[-1])
+        names.append(name)
+        parents.append(parent)
+    if not names or parents[0] != -1:
+        raise ValueError(f"{path}: expected a tree, a line 'name parent' for each class")
+    return Tree(tuple(names), tuple(parents), tuple(groups))
+
+
+def read_map(text: str, folder: Path) -> tuple[int, ...]:
+    """The node of the tree for each class of a data set, from the file that `map=` names.
+
+    Raises:
+        ValueError: the file is missing, or a line is not a number
+    Source: src/utils.c read_map (AlexeyAB 59596d7)
+    """
+    path = find_file(text, folder)
+    try:
+        return tuple(int(line) for line in _lines(path))
+    except ValueError:
+        raise ValueError(f"{path}: expected a number on each line") from None
+
+
+def find_file(name: str, folder: Path) -> Path:
+    """The file `name`, seen from the working folder, from `folder`, or from the one above it.
+
+    Raises:
+        ValueError: it is in none of them
+    """
+    for place in (Path(name), folder / name, folder.parent / name):
+        if place.is_file():
+            return place
+    raise ValueError(f"no file {name!r} here, in {folder} or above it")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line for line in read_text(path, DataError).splitlines() if line.strip()]
+    except DataError as why:
+        raise ValueError(str(why)) from None
+
+
+def _node(line: str, number: int, path: Path) -> tuple[str, int]:
+    try:
+        name, parent = line.split()
+        return name, int(parent)
+    except ValueError:
+        raise ValueError(f"{path}:{number}: expected 'name parent', got {line[:40]!r}") from None
