@@ -259,12 +259,12 @@ def _stacked(pages: Sequence[Pixels]) -> Pixels:
 def _load_npy(data: bytes) -> Pixels:
     try:
         return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
-    except (ValueError, EOFError, OverflowError, MemoryError) as error:
+    except Exception as error:  # the header is parsed as Python, and may fail as that does (tokenize.TokenError)
         raise ImageError(f"not a .npy file that NumPy can read ({error})") from error
 
 
 def _is_cut_short(data: bytes) -> bool:
-    """Whether a JPEG or PNG has no end.  OpenCV before 4.11 fills up the missing part of a JPEG with anything."""
+    """Whether a JPEG or PNG has no end.  OpenCV 4.8 makes up the missing part of a JPEG."""
     if not data.startswith(_JPEG_START):
         return data.startswith(_PNG) and b"IEND" not in data
     at = 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from .cfg import Section
-from .errors import Complain, OddValue, OptionError, UnusedOption, warn
+from .errors import Complain, Location, OddValue, OptionError, UnusedOption, warn
 
 T = TypeVar("T")
 Reader = Callable[[str, Path], Any]
@@ -123,7 +123,7 @@ _READERS: dict[Any, tuple[str, Reader]] = {
 def _read(section: Section, name: str, kind: Any, rule: Any, complain: Complain) -> Any:
     where = section.where(name)
     text, mark, rest = section.entries[name].value.partition("#")  # real files write `filters=40#32`
-    expected, reader = _READERS.get(kind, ("", rule.get("read")))
+    expected, reader = ("", rule["read"]) if rule.get("read") else _READERS[kind]
     if mark and kind is str:
         complain(OddValue, f"{mark + rest!r} is dropped; Darknet would take it for a part of the word", where)
     if text.endswith(",") or ",," in text:
@@ -136,7 +136,7 @@ def _read(section: Section, name: str, kind: Any, rule: Any, complain: Complain)
     return value
 
 
-def _check(value: Any, expected: str, rule: Any, where: Any) -> None:
+def _check(value: Any, expected: str, rule: Any, where: Location) -> None:
     least, most, choices = rule.get("least"), rule.get("most"), rule.get("choices")
     for one in value if isinstance(value, tuple) else (value,):
         if least is not None and one < least:

@@ -47,16 +47,7 @@ def resized_by_loop(image, width, height):
 @pytest.mark.parametrize(
     ("image", "size", "darknets"),
     [
-        (
-            SMALL,
-            (5, 4),
-            [
-                [0.0, 0.1, 0.2, 0.6, 1.0],
-                [0.1333333, 0.2666667, 0.4, 0.6333333, 0.8666667],
-                [0.2666667, 0.4333334, 0.6, 0.6666667, 0.7333333],
-                [0.4, 0.6, 0.8, 0.7, 0.6],
-            ],
-        ),
+        (SMALL, (5, 3), [[0.0, 0.1, 0.2, 0.6, 1.0], [0.2, 0.35, 0.5, 0.65, 0.8], [0.4, 0.6, 0.8, 0.7, 0.6]]),
         (SMALL, (2, 2), [[0.0, 1.0], [0.4, 0.6]]),
         (SMALL, (3, 2), [[0.0, 0.2, 1.0], [0.4, 0.8, 0.6]]),
         (SMALL, (1, 3), [[1.0], [0.8], [0.6]]),
@@ -100,45 +91,10 @@ def test_resize_takes_views():
     [
         ((4, 4), [[0.5] * 4, [0.0, 0.1333333, 0.4666667, 1.0], [0.4, 0.6666667, 0.7333333, 0.6], [0.5] * 4]),
         ((7, 2), [[0.5, 0.5, 0.0, 0.2, 1.0, 0.5, 0.5], [0.5, 0.5, 0.4, 0.8, 0.6, 0.5, 0.5]]),
-        (
-            (6, 5),
-            [
-                [0.0, 0.08, 0.16, 0.36, 0.68, 1.0],
-                [0.1333333, 0.24, 0.3466667, 0.4933333, 0.68, 0.8666667],
-                [0.2666667, 0.4, 0.5333333, 0.6266667, 0.68, 0.7333333],
-                [0.4, 0.56, 0.72, 0.76, 0.68, 0.6],
-                [0.5] * 6,
-            ],
-        ),
     ],
 )
 def test_letterbox_gives_the_pixels_of_darknet(size, darknets):
     assert letterbox(SMALL, *size) == pytest.approx(np.array([darknets], np.float32), abs=1e-6)
-
-
-@pytest.mark.parametrize("call", [resize, letterbox])
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (np.zeros((4, 4), np.uint8), "an array of (height, width, channels) is needed, not of shape (4, 4)"),
-        (np.zeros((0, 4, 3), np.uint8), "an array of (height, width, channels) is needed, not of shape (0, 4, 3)"),
-        (np.zeros((4, 4, 3)), "pixels must be uint8, uint16 or float32, not float64"),
-        ([[[1]]], "a NumPy array is needed, not list"),
-    ],
-)
-def test_odd_arrays_are_refused(call, image, message):
-    with pytest.raises(ImageError) as caught:
-        call(image, 8, 8)
-    assert str(caught.value) == message
-
-
-def test_sizes_without_pixels_are_refused():
-    with pytest.raises(ImageError, match="cannot resize to 0 x 8 px"):
-        resize(SMALL, 0, 8)
-    with pytest.raises(ImageError, match="cannot place an image of 3 x 2 px in 8 x 0 px"):
-        letterbox(SMALL, 8, 0)
-    with pytest.raises(ImageError, match="1 x 1000 px is too thin to letterbox to 416 x 416 px"):
-        letterbox(np.zeros((1000, 1, 3), np.uint8), 416, 416)
 
 
 @pytest.mark.parametrize(
@@ -194,19 +150,29 @@ def test_arrays_in_the_order_of_the_network(array, channels, expected):
     assert np.array_equal(result, expected)
 
 
+SHAPE = "an array of (height, width, channels) is needed, not of shape"
+
+
 @pytest.mark.parametrize(
-    ("array", "channels", "message"),
+    ("call", "arguments", "message"),
     [
-        (noise(4, 5, 5), 3, "the number of channels is 5 in the image, 3 in the network"),
-        (noise(4, 5, 1), 4, "the number of channels is 1 in the image, 4 in the network"),
-        (np.zeros(5, np.uint8), 3, "an array of (height, width, channels) is needed, not of shape (5,)"),
-        (np.full((2, 2, 3), 254, np.float32), 3, "float32 pixels must be 0..1, not 254..254"),
-        (np.full((2, 2, 3), np.nan, np.float32), 3, "float32 pixels must be 0..1, not nan..nan"),
+        (resize, (np.zeros((4, 4), np.uint8), 8, 8), f"{SHAPE} (4, 4)"),
+        (letterbox, (np.zeros((0, 4, 3), np.uint8), 8, 8), f"{SHAPE} (0, 4, 3)"),
+        (as_network_order, (np.zeros(5, np.uint8), 3), f"{SHAPE} (5,)"),
+        (resize, (np.zeros((4, 4, 3)), 8, 8), "pixels must be uint8, uint16 or float32, not float64"),
+        (as_network_order, ([[[1]]], 1), "a NumPy array is needed, not list"),
+        (as_network_order, (noise(4, 5, 5), 3), "the number of channels is 5 in the image, 3 in the network"),
+        (as_network_order, (noise(4, 5, 1), 4), "the number of channels is 1 in the image, 4 in the network"),
+        (as_network_order, (np.full((2, 2, 3), 254, np.float32), 3), "float32 pixels must be 0..1, not 254..254"),
+        (as_network_order, (np.full((2, 2), np.nan, np.float32), 1), "float32 pixels must be 0..1, not nan..nan"),
+        (resize, (SMALL, 0, 8), "cannot resize to 0 x 8 px"),
+        (letterbox, (SMALL, 8, 0), "cannot place an image of 3 x 2 px in 8 x 0 px"),
+        (letterbox, (noise(100, 1, 3), 99, 99), "1 x 100 px is too thin to letterbox to 99 x 99 px"),
     ],
 )
-def test_arrays_that_do_not_suit_the_network(array, channels, message):
+def test_what_cannot_be_done_is_refused(call, arguments, message):
     with pytest.raises(ImageError) as caught:
-        as_network_order(array, channels)
+        call(*arguments)
     assert str(caught.value) == message
 
 
@@ -215,13 +181,10 @@ def encoded(extension, array):
 
 
 def huge_png():
-    chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", 40000, 40000, 8, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(b"")),
-        (b"IEND", b""),
-    ]
-    body = (struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+    png = bytearray(encoded(".png", BLUE_GREEN_RED))
+    png[16:24] = struct.pack(">II", 40000, 40000)  # width and height, and the checksum of their chunk
+    png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
+    return bytes(png)
 
 
 @pytest.mark.parametrize("name", ["dog.png", "a dog.png", "Hund größer 狗.png"])
@@ -234,7 +197,7 @@ def test_reads_by_any_name(tmp_path, name, kind):
 @pytest.mark.parametrize(
     ("array", "channels", "expected"),
     [
-        (BLUE_GREEN_RED, 1, np.array([[[29], [150], [76]]])),
+        (BLUE_GREEN_RED, 1, np.array([[[29], [149], [76]]])),  # .114, .587, .299 of 255; libpng rounds down
         (SMALL, 3, np.dstack([SMALL] * 3)),
         (SMALL, 1, SMALL),
         (SMALL.astype(np.uint16) * 256 + 255, 3, np.dstack([SMALL] * 3)),  # the upper 8 of 16 bits
@@ -282,7 +245,7 @@ def test_reads_the_pages_of_a_tiff_as_channels(tmp_path):
 
 CUT = "the file is truncated: the end of the image is missing"
 NOT_AN_IMAGE = "not an image that OpenCV can read"
-THUMBNAIL = b"\xff\xd8\xff\xe1\x00\x04\xff\xd9\xff\xff\xe2\x00\x04\xff\xd9"  # two segments that hold an end, a filling byte between
+THUMBNAIL = b"\xff\xd8\xff\xe1\x00\x04\xff\xd9\xff\xff\xe2\x00\x04\xff\xd9"  # two segments with an end, a filling byte
 
 
 @pytest.mark.parametrize(
@@ -299,7 +262,7 @@ THUMBNAIL = b"\xff\xd8\xff\xe1\x00\x04\xff\xd9\xff\xff\xe2\x00\x04\xff\xd9"  # t
         (encoded(".png", noise(99, 99, 3))[:-9], 3, CUT),
         (huge_png(), 3, "OpenCV does not read it: it has over 2^20 px a side or 2^30 px in all"),
         (encoded(".png", BLUE_GREEN_RED), 4, "the number of channels is 3 in the image, 4 in the network"),
-        (b"\x93NUMPY\x01\x00", 3, f"not a .npy file that NumPy can read (EOF: {'reading array header length'}"),
+        (b"\x93NUMPY\x01\x00", 3, "not a .npy file that NumPy can read (EOF: reading array header length"),
     ],
 )
 def test_files_that_are_not_images(tmp_path, capfd, data, channels, message):
@@ -317,15 +280,14 @@ def test_a_jpeg_may_hold_segments_and_a_tail(tmp_path):
     assert read_image(tmp_path / "x.jpg").shape == (1, 3, 3)
 
 
-def test_paths_that_are_not_files(tmp_path):
-    for path, message in [
-        ("gone.jpg", "no such file"),
-        ("", "cannot be read: it is a directory"),
-        ("\0", "cannot be read:"),
-    ]:
-        with pytest.raises(ImageError) as caught:
-            read_image(f"{tmp_path}/{path}")
-        assert str(caught.value).startswith(f"{tmp_path}/{path}: {message}")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("gone.jpg", "no such file"), ("", "cannot be read: it is a directory"), ("\0", "cannot be read: embedded null")],
+)
+def test_paths_that_are_not_files(tmp_path, name, message):
+    with pytest.raises(ImageError) as caught:
+        read_image(f"{tmp_path}/{name}")
+    assert str(caught.value).startswith(f"{tmp_path}/{name}: {message}")
 
 
 @pytest.mark.skipif(not hasattr(cv2.utils, "logging"), reason="this OpenCV has no log level")

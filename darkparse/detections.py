@@ -1,0 +1,115 @@
+"""What was detected in one image, and how it is chosen from what the heads say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .boxes import Floats, Ints, cxcywh_to_xyxy, nms
+
+if TYPE_CHECKING:
+    from .registry import Predictions
+
+HIDDEN = "dont_show"  # src/image.c get_actual_detections: classes named so are left out
+
+
+class Detection(NamedTuple):
+    """One row of `Detections`."""
+
+    box: tuple[float, float, float, float]  # xyxy px
+    score: float  # 0..1
+    label: int
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What was detected in one image.
+
+    A box with two classes above the threshold stands here twice, as in Darknet's own lists.
+
+    relative: `(N, 4)` float32, cxcywh relative to the image; scores: `(N,)` float32, 0..1; labels: `(N,)` int64;
+    names: one a class; width, height: the image's, px
+    """
+
+    relative: Floats
+    scores: Floats
+    labels: Ints
+    names: tuple[str, ...]
+    width: int
+    height: int
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __iter__(self) -> Iterator[Detection]:
+        for box, score, label in zip(self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True):
+            yield Detection(tuple(box), score, label, self.names[label])
+
+    @property
+    def boxes(self) -> Floats:
+        """`(N, 4)` xyxy px; they may reach beyond the image."""
+        scale = np.array([self.width, self.height] * 2, dtype=np.float32)
+        return cxcywh_to_xyxy(self.relative) * scale
+
+    def __getitem__(self, chosen: Sequence[int] | Ints | slice) -> Detections:
+        """The rows `chosen`, by index, slice or mask."""
+        return Detections(
+            self.relative[chosen], self.scores[chosen], self.labels[chosen], self.names, self.width, self.height
+        )
+
+    def left_to_right(self) -> Detections:
+        """Boxes by their left edge, the classes of each box by score: the order in which Darknet prints them."""
+        lefts = self.relative[:, 0] - self.relative[:, 2] / 2
+        _, same = np.unique(self.relative, axis=0, return_inverse=True)
+        return self[np.lexsort((-self.scores, same.ravel(), lefts))]
+
+    def shown(self) -> Detections:
+        """Without the classes whose names begin with "dont_show"."""
+        hidden = np.array([name.startswith(HIDDEN) for name in self.names], dtype=bool)
+        return self[np.flatnonzero(~hidden[self.labels])] if hidden.any() else self
+
+
+class Candidates(NamedTuple):
+    """Boxes of one image with a class each.
+
+    boxes: `(N, 4)` cxcywh; scores, objectness: `(N,)`; labels: `(N,)`
+    """
+
+    boxes: Floats
+    scores: Floats
+    labels: Ints
+    objectness: Floats
+
+    def keep(self, rows: Ints) -> Candidates:
+        """The rows given."""
+        return Candidates(*(column[rows] for column in self))
+
+
+def candidates(predictions: Sequence[Predictions], image: int, thresh: float) -> Candidates:
+    """What the heads say of image number `image`: every class of every box that is above `thresh`.
+
+    Source: src/yolo_layer.c get_yolo_detections (AlexeyAB 59596d7): the objectness must be above it, too
+    """
+    import torch
+
+    boxes, scores, labels, objectness = [], [], [], []
+    for head in predictions:
+        likely = torch.nonzero(head.objectness[image] > thresh).flatten()
+        score = head.scores[image, likely]
+        box, label = torch.nonzero(score > thresh, as_tuple=True)
+        boxes.append(head.boxes[image, likely[box]])
+        objectness.append(head.objectness[image, likely[box]])
+        scores.append(score[box, label])
+        labels.append(label)
+    columns = (torch.cat(parts).cpu().numpy() for parts in (boxes, scores, labels, objectness))
+    return Candidates(*columns)
+
+
+def select(found: Candidates, nms_thresh: float, suppression: tuple[str, float]) -> Candidates:
+    """What is left of `found` after non-maximum suppression; without boxes that are not finite."""
+    found = found.keep(np.flatnonzero(np.isfinite(found.boxes).all(axis=1)))
+    return found.keep(nms(found.boxes, found.scores, found.labels, nms_thresh, *suppression))
