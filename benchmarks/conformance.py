@@ -82,6 +82,8 @@ class Comparison:
         network = empty_network(self.graph()).eval()
         weights.load(network, path)
         path.unlink()
+        if self.meta["fork"] == "pj":
+            normalize_as_pjreddie_cpu(network)
         return network
 
     @torch.inference_mode()
@@ -93,7 +95,7 @@ class Comparison:
         meta = self.meta
         inputs = self.kit.make.make_input(meta["input"], meta["seed"], meta["steps"])
         for step in inputs.reshape(meta["steps"], 1, *graph.net.shape):
-            raw = self.network(torch.from_numpy(step))
+            raw: list[torch.Tensor] = self.network(torch.from_numpy(step))
         return raw
 
     def keeper(self, index: int) -> Any:
@@ -141,6 +143,17 @@ class Comparison:
         boxes = len(self.case.arrays.get("detections", ()))
         verdict = "agrees" if self.agrees else f"DIFFERS: {self.report.first or ''} {self.missing} boxes".strip()
         return f"{self.meta['name']:40s} {len(self.report.layers):4d} layers {worst:8.1e} {boxes:5d} boxes  {verdict}"
+
+
+def normalize_as_pjreddie_cpu(network: Network) -> None:
+    """Set variances such that sqrt(v' + 1e-5) = sqrt(v) + 1e-6.
+
+    The kit's cases of pjreddie's fork are from its CPU build, whose batch norm divides by the right side; darkparse
+    divides by sqrt(v + 1e-5), as that fork does on a GPU, and as AlexeyAB's does everywhere.
+    """
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d) and module.running_var is not None:
+            module.running_var = ((module.running_var.double().sqrt() + 1e-6) ** 2 - module.eps).float()
 
 
 def main(arguments: list[str] | None = None) -> int:

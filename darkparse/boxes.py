@@ -55,7 +55,9 @@ def diou(one: Floats, others: Floats, beta: float) -> Floats:
 GREEDY_BETA = 0.6  # src/box.c box_diou: what greedynms uses, whatever beta_nms says
 
 
-def nms(boxes: Floats, scores: Floats, labels: Ints, thresh: float, kind: str = "default", beta: float = 0.6) -> Ints:
+def nms(
+    boxes: Floats, scores: Floats, labels: Ints, thresh: float, *, kind: str = "default", beta: float = 0.6
+) -> Ints:
     """Which boxes stay when each suppresses those of its class that it overlaps and that score less.
 
     Args:

@@ -86,7 +86,7 @@ class Candidates(NamedTuple):
 
     def keep(self, rows: Ints) -> Candidates:
         """The rows given."""
-        return Candidates(*(column[rows] for column in self))
+        return Candidates(self.boxes[rows], self.scores[rows], self.labels[rows], self.objectness[rows])
 
 
 def candidates(predictions: Sequence[Predictions], image: int, thresh: float) -> Candidates:
@@ -100,16 +100,17 @@ def candidates(predictions: Sequence[Predictions], image: int, thresh: float) ->
     for head in predictions:
         likely = torch.nonzero(head.objectness[image] > thresh).flatten()
         score = head.scores[image, likely]
-        box, label = torch.nonzero(score > thresh, as_tuple=True)
+        box, label = torch.nonzero(score > (0 if head.by_objectness else thresh), as_tuple=True)
         boxes.append(head.boxes[image, likely[box]])
         objectness.append(head.objectness[image, likely[box]])
         scores.append(score[box, label])
         labels.append(label)
-    columns = (torch.cat(parts).cpu().numpy() for parts in (boxes, scores, labels, objectness))
-    return Candidates(*columns)
+    b, s, n, o = (torch.cat(parts).cpu().numpy() for parts in (boxes, scores, labels, objectness))
+    return Candidates(b, s, n, o)
 
 
 def select(found: Candidates, nms_thresh: float, suppression: tuple[str, float]) -> Candidates:
     """What is left of `found` after non-maximum suppression; without boxes that are not finite."""
     found = found.keep(np.flatnonzero(np.isfinite(found.boxes).all(axis=1)))
-    return found.keep(nms(found.boxes, found.scores, found.labels, nms_thresh, *suppression))
+    kind, beta = suppression
+    return found.keep(nms(found.boxes, found.scores, found.labels, nms_thresh, kind=kind, beta=beta))

@@ -8,7 +8,7 @@ from pathlib import Path
 from . import layers as _layers  # noqa: F401  (fills the registry)
 from .cfg import Section, read_cfg
 from .dialect import ALEXEYAB, Dialect
-from .errors import CfgError, Complain, DarkparseError, GraphError, Location, refuse, warn
+from .errors import CfgError, Complain, DarkparseError, GraphError, Location, OddValue, refuse, warn
 from .net import Net
 from .options import read_options
 from .plan import Step, peak, plan
@@ -154,6 +154,8 @@ def resolve(
     nodes: list[Node] = []
     for index, part in enumerate(rest):
         nodes.append(place(index, part, define(part, dialect, complain), nodes, net.shape))
+        for oddity in nodes[-1].layer.oddities():
+            complain(OddValue, oddity, part.where())
     return Graph(head.file, net, dialect, aware_of_readers(nodes))
 
 

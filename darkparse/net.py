@@ -15,7 +15,7 @@ class Net:
     height: int = option(0, least=0)
     channels: int = option(0, least=0)
     inputs: int = option(0, least=0)
-    letter_box: bool = False
+    letter_box: int = option(-1, least=0, most=1)  # -1: not given
     # a step of training
     batch: int = option(1, least=1)
     subdivisions: int = option(1, least=1)

@@ -29,7 +29,11 @@ class Network(nn.Module):
         check_memory(graph, memory)
         self.graph = graph
         self.layers = nn.ModuleList(node.layer.build(*node.inputs) for node in graph.nodes)
-        for node in graph.nodes:
+        self.tie()
+
+    def tie(self) -> None:
+        """Let layers with `share_index` use the tensors of the layer that it names."""
+        for node in self.graph.nodes:
             if node.shares is not None:
                 self.layers[node.index].share(self.layers[node.shares])  # type: ignore[operator]
 

@@ -53,12 +53,14 @@ class Predictions(NamedTuple):
     """What a head says of a batch, decoded.
 
     boxes: `(B, N, 4)` cxcywh, relative to the network's input; objectness: `(B, N)`, 0..1;
-    scores: `(B, N, C)`, objectness x class probability
+    scores: `(B, N, C)`, objectness x class probability;
+    by_objectness: the objectness alone decides which boxes count, as where a class was chosen from a tree
     """
 
     boxes: Tensor
     objectness: Tensor
     scores: Tensor
+    by_objectness: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,10 @@ class LayerDef:
     def placed(self, readers: Sequence[LayerDef]) -> LayerDef:
         """This layer, knowing who reads it.  Raises ValueError where one of `readers` cannot."""
         return self
+
+    def oddities(self) -> Iterator[str]:
+        """What its options ask for that its author can hardly have meant."""
+        return iter(())
 
     def output(self, *inputs: Shape) -> Shape:
         """Shape of the result.  Raises ValueError where `inputs` cannot be served."""

@@ -48,6 +48,7 @@ def load(network: Network, path: str | Path, *, partial: bool = False) -> Loaded
             if slot.node.index >= layers:
                 break
             put(network, slot, torch.from_numpy(values[slot.start : slot.stop]))
+        network.tie()
         start_counters(network)
     return Loaded(header, layers)
 

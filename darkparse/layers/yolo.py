@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -78,15 +79,18 @@ class Yolo(HeadDef):
     @property
     def sizes(self) -> list[tuple[float, float]]:
         """Width and height of the anchor of each box, px."""
-        given = [*self.anchors[: 2 * self.num], *[UNSET_ANCHOR] * (2 * self.num)]
+        given = [*self.anchors[: 2 * self.num], *[UNSET_ANCHOR] * 2 * (self.num + max(self.boxes) + 1)]
         return [(given[2 * i], given[2 * i + 1]) for i in self.boxes]
+
+    def oddities(self) -> Iterator[str]:
+        """Anchors that the mask names and the cfg does not give."""
+        if (last := max(self.boxes)) >= (given := min(self.num, len(self.anchors) // 2)):
+            yield f"mask: names anchor {last}, but num={self.num} and anchors= give {given}; {UNSET_ANCHOR} px is taken"
 
     def output(self, *inputs: Shape) -> Shape:
         """The same; it must have the right number of channels."""
         (x,) = inputs
         each = self.entries + self.classes
-        if any(i >= self.num for i in self.boxes):
-            raise ValueError(f"mask names anchor {max(self.boxes)}, but num={self.num}: expected 0 to {self.num - 1}")
         if x.c != (wanted := len(self.boxes) * each):
             raise ValueError(
                 f"reads {wanted} channels ({len(self.boxes)} boxes x ({self.entries} + classes={self.classes})), "

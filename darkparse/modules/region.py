@@ -52,15 +52,15 @@ def decode_region(head: Region, raw: Tensor, hier: float) -> Predictions:
     position = y[..., :2] if head.dialect.planar_region else y[..., :2].sigmoid()
     grid = y.new_tensor([y.shape[2], y.shape[1]])
     size = y[..., 2:4].exp() * y.new_tensor(head.sizes) / grid
-    boxes = torch.cat(
-        [(position[..., :1] + columns) / grid[0], (position[..., 1:] + rows[..., None]) / grid[1], size], -1
-    )
+    centre = torch.stack([(columns + position[..., 0]) / grid[0], (rows + position[..., 1]) / grid[1]], -1)
+    boxes = torch.cat([centre, size], -1)
     objectness, classes = y[..., 4], y[..., 5:]
     if head.classfix == -1:
         objectness = torch.where(objectness < 0.5, 0.0, objectness)
     if head.tree:
         one = top_of_tree if head.dialect.top_of_tree else deepest_likely
-        return flat(boxes, objectness, one(head.tree, cumulative(head.tree, classes), objectness, hier))
+        scores = one(head.tree, cumulative(head.tree, classes), objectness, hier)
+        return flat(boxes, objectness, scores)._replace(by_objectness=True)
     scores = objectness[..., None] * classes
     certain = objectness if head.dialect.planar_region else torch.ones_like(objectness)
     return flat(boxes, certain, scores)

@@ -1,0 +1,121 @@
+"""Names of classes and .data files: found, read, and checked against the network."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .cfg import read_text
+from .errors import DataError
+from .graph import Graph
+
+COUNTS = {80: "coco.names", 20: "voc.names"}  # what a network of so many classes was most likely trained on
+
+
+@dataclass(frozen=True)
+class Data:
+    """A .data file: `key = value` lines.  Source: src/option_list.c read_data_cfg (AlexeyAB 59596d7)."""
+
+    file: Path
+    values: dict[str, str] = field(default_factory=dict)
+
+    def path(self, key: str) -> Path | None:
+        """The file that `key` names: seen from the .data file, from the working folder, or from the folder above.
+
+        Raises:
+            DataError: it is in none of them
+        """
+        if key not in self.values:
+            return None
+        folder = self.file.parent
+        for place in (folder / self.values[key], Path(self.values[key]), folder.parent / self.values[key]):
+            if place.exists():
+                return place
+        raise DataError(f"{self.file}: {key}: no file {self.values[key]!r} beside it, here, or in the folder above it")
+
+
+def read_data(path: str | Path) -> Data:
+    """A .data file; of a repeated key the first counts.
+
+    Raises:
+        DataError: it is missing, or a line is not `key = value`
+    """
+    values: dict[str, str] = {}
+    for number, raw in enumerate(read_text(path, DataError).splitlines(), 1):
+        line = raw.strip()
+        if not line or line[0] in "#;":
+            continue
+        key, equals, value = line.partition("=")
+        if not equals:
+            raise DataError(f"{path}:{number}: expected 'key = value', got {line[:40]!r}")
+        values.setdefault(key.strip(), value.strip())
+    return Data(Path(path), values)
+
+
+def read_names(path: str | Path) -> tuple[str, ...]:
+    """The names of a .names file, one a line; blank lines at the end do not count.
+
+    Raises:
+        DataError: it is missing or empty
+    """
+    names = [line.strip() for line in read_text(path, DataError).splitlines()]
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise DataError(f"{path}: expected a name on each line, got an empty file")
+    return tuple(names)
+
+
+def names_for(
+    graph: Graph, names: str | Path | None = None, data: str | Path | None = None
+) -> tuple[tuple[str, ...], str]:
+    """The names of a network's classes, and where they are from.
+
+    Args:
+        names: a .names file
+        data: a .data file that names one
+    Raises:
+        DataError: a file is missing, or has another number of names than the network has classes
+    """
+    if data is not None and names is None:
+        names = read_data(data).path("names")
+        if names is None:
+            raise DataError(f"{data}: names: missing; expected the path of a .names file")
+    if names is not None:
+        return checked(graph, Path(names)), str(names)
+    for path in beside(Path(graph.file)):
+        return checked(graph, path), f"{path}, found beside the cfg"
+    tree = next((head.tree for _, head in graph.heads if getattr(head, "tree", None)), None)  # type: ignore[attr-defined]
+    if tree is not None:
+        return tree.names, "the class tree"
+    if graph.classes in COUNTS:
+        name = COUNTS[graph.classes]
+        return read_names(shipped() / name), f"{name}, as it has {graph.classes} classes"
+    return tuple(f"class_{i}" for i in range(graph.classes)), "none found"
+
+
+def beside(cfg: Path) -> Iterator[Path]:
+    """The .names files that belong to a cfg by their place."""
+    for name in (f"{cfg.stem}.names", "obj.names"):
+        if (path := cfg.with_name(name)).is_file():
+            yield path
+
+
+def checked(graph: Graph, path: Path) -> tuple[str, ...]:
+    """The names of a file.  Raises DataError where the network has another number of classes."""
+    names = read_names(path)
+    if len(names) != graph.classes:
+        raise DataError(f"{path}: {len(names)} names, but {graph.file} has classes={graph.classes}")
+    return names
+
+
+def shipped() -> Path:
+    """The folder of the cfgs and names that come with darkparse."""
+    installed = Path(__file__).parent / "shipped"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "cfg"
+
+
+def find_cfg(name: str) -> Path:
+    """A cfg by its path, or else one that comes with darkparse, by its name with or without ".cfg"."""
+    path = Path(name)
+    own = shipped() / path.with_suffix(".cfg").name
+    return own if not path.exists() and path.parent == Path() and own.is_file() else path
