@@ -115,9 +115,10 @@ class Model:
         predictions = [head.decode(one, width, height, hier) for head, one in zip(heads, raw, strict=bool(images))]
         results = []
         for index, image in enumerate(images):
-            kept = select(candidates(predictions, index, thresh), nms, heads[-1].suppression)
-            boxes = image.placement.undo(kept.boxes)
-            results.append(Detections(boxes, kept.scores, kept.labels, self.names, image.width, image.height))
+            found = candidates(predictions, index, thresh)
+            found = found._replace(boxes=image.placement.undo(found.boxes))  # before nms, whose distances depend on it
+            kept = select(found, nms, heads[-1].suppression)
+            results.append(Detections(kept.boxes, kept.scores, kept.labels, self.names, image.width, image.height))
         return results
 
 
