@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -17,7 +18,7 @@ from . import weights as weights_file
 from .data import find_cfg, names_for
 from .deploy import deploy
 from .detections import Detections, candidates, select
-from .errors import DarkparseError
+from .errors import DarkparseError, ImageError, refuse, warn
 from .graph import Graph, read_graph
 from .images import Placement, as_network_order, letterbox, read_image, resize
 from .layout import Header, fit, read_header
@@ -33,8 +34,7 @@ class Ready(NamedTuple):
 
     pixels: np.ndarray  # (C, H, W) float32, 0..1
     placement: Placement
-    width: int  # of the image, px
-    height: int
+    image: np.ndarray  # (rows, columns, C) as read, in the network's order
 
 
 class Model:
@@ -87,7 +87,7 @@ class Model:
         pixels = as_network_order(image, channels) if isinstance(image, np.ndarray) else read_image(image, channels)
         fitted = (letterbox if self.letterbox else resize)(pixels, width, height)
         rows, columns = pixels.shape[:2]
-        return Ready(fitted, Placement.of(columns, rows, width, height, self.letterbox), columns, rows)
+        return Ready(fitted, Placement.of(columns, rows, width, height, self.letterbox), pixels)
 
     def infer(self, images: Sequence[Ready], thresh: float, nms: float, hier: float) -> list[Detections]:
         """Detections in prepared images, as one batch."""
@@ -118,7 +118,8 @@ class Model:
             found = candidates(predictions, index, thresh)
             found = found._replace(boxes=image.placement.undo(found.boxes))  # before nms, whose distances depend on it
             kept = select(found, nms, heads[-1].suppression)
-            results.append(Detections(kept.boxes, kept.scores, kept.labels, self.names, image.width, image.height))
+            rows, columns = image.image.shape[:2]
+            results.append(Detections(kept.boxes, kept.scores, kept.labels, self.names, columns, rows))
         return results
 
 
@@ -154,7 +155,7 @@ def load(
     """
     header = read_header(weights)
     path = find_cfg(str(cfg))
-    graph = read_graph(path, width=width, height=height, dialect=header.dialect, strict=strict)
+    graph = read_graph(path, width=width, height=height, dialect=header.dialect, complain=refuse if strict else warn)
     fit(graph, weights, header)
     found, source = names_for(graph, names, data)
     keeps_proportions, why = choose_resize(resize, graph, header)
@@ -184,7 +185,7 @@ def choose_resize(resize: str, graph: Graph, header: Header) -> tuple[bool, str]
         kind = "letterbox" if graph.net.letter_box else "stretch"
         return kind == "letterbox", f"{kind}, by letter_box={graph.net.letter_box} of the cfg"
     kind = header.dialect.resize
-    return kind == "letterbox", f"{kind}, as {header.writer} does, by version {header.version} of the weights"
+    return kind == "letterbox", f"{kind}, as weights of version {header.version} are by {header.writer}"
 
 
 def choose_device(name: str) -> torch.device:
@@ -203,6 +204,34 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def milliseconds(start: float) -> float:
-    """Time since `start`, a `time.perf_counter()`."""
-    return (time.perf_counter() - start) * 1e3
+class Result(NamedTuple):
+    """What became of one image of a list."""
+
+    path: str
+    detections: Detections | None  # None: it could not be read
+    error: str
+    milliseconds: float  # in the network
+    image: np.ndarray | None  # (rows, columns, C) in the network's order
+
+
+def detect_files(
+    model: Model, paths: Iterable[str], *, thresh: float = 0.25, nms: float = 0.45, hier: float = 0.5, batch: int = 1
+) -> Iterator[Result]:
+    """Detect in image files, `batch` at a time; an image that cannot be read is reported in its place."""
+    waiting = iter(paths)
+    while chunk := list(islice(waiting, batch)):
+        ready: dict[int, Ready] = {}
+        errors: dict[int, str] = {}
+        for index, path in enumerate(chunk):
+            try:
+                ready[index] = model.prepare(path)
+            except ImageError as why:
+                errors[index] = str(why)
+        images = list(ready.values())
+        start = time.perf_counter()
+        raw = model.forward(images)
+        each = (time.perf_counter() - start) * 1e3 / max(1, len(images))
+        found = dict(zip(ready, model.interpret(images, raw, thresh, nms, hier), strict=True))
+        for index, path in enumerate(chunk):
+            image = ready[index].image if index in ready else None
+            yield Result(path, found.get(index), errors.get(index, ""), each, image)

@@ -62,10 +62,22 @@ class Detections:
         )
 
     def left_to_right(self) -> Detections:
-        """Boxes by their left edge, the classes of each box by score: the order in which Darknet prints them."""
+        """Boxes by their left edge, each with its best class first: the order in which Darknet prints them."""
         lefts = self.relative[:, 0] - self.relative[:, 2] / 2
-        _, same = np.unique(self.relative, axis=0, return_inverse=True)
-        return self[np.lexsort((-self.scores, same.ravel(), lefts))]
+        box = self.box_numbers()
+        best = np.zeros(len(self), dtype=np.float32)
+        np.maximum.at(best, box, self.scores)
+        return self[np.lexsort((self.labels, self.scores < best[box], box, lefts))]
+
+    def box_numbers(self) -> Ints:
+        """`(N,)` the same number for rows that are classes of the same box."""
+        return np.unique(self.relative, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def best_of_each_box(self) -> Detections:
+        """One row a box: the class that scores most."""
+        order = np.argsort(-self.scores, kind="stable")
+        _, first = np.unique(self.box_numbers()[order], return_index=True)
+        return self[np.sort(order[first])]
 
     def shown(self) -> Detections:
         """Without the classes whose names begin with "dont_show"."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from . import layers as _layers  # noqa: F401  (fills the registry)
 from .cfg import Section, read_cfg
 from .dialect import ALEXEYAB, Dialect
-from .errors import CfgError, Complain, DarkparseError, GraphError, Location, OddValue, refuse, warn
+from .errors import CfgError, Complain, DarkparseError, GraphError, Location, OddValue, warn
 from .net import Net
 from .options import read_options
 from .plan import Step, peak, plan
@@ -102,7 +102,7 @@ def read_graph(
     width: int | None = None,
     height: int | None = None,
     dialect: Dialect = ALEXEYAB,
-    strict: bool = False,
+    complain: Complain = warn,
 ) -> Graph:
     """The network that a cfg file describes.
 
@@ -110,11 +110,10 @@ def read_graph(
         path: the file
         width, height: another size of the input than the cfg's, px
         dialect: whose Darknet is meant where the two differ
-        strict: take oddities (unknown and repeated options) for errors
+        complain: what to do with oddities (unknown and repeated options): `errors.warn` or `errors.refuse`
     Raises:
         CfgError: the text, an option or a shape is wrong; says file, line, section and option
     """
-    complain = refuse if strict else warn
     sections = read_cfg(path, complain)
     if width or height:
         check_stride(sections, width, height)

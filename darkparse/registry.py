@@ -71,6 +71,7 @@ class LayerDef:
     """
 
     section: ClassVar[str]
+    short: ClassVar[str]
     is_head: ClassVar[bool] = False
     sums_inputs: ClassVar[bool] = False  # reads values, not signs: whatever feeds it keeps its activation
 
@@ -166,7 +167,7 @@ def section(*names: str) -> Callable[[type[Def]], type[Def]]:
         for name in names:
             if _LAYERS.setdefault(name, cls) is not cls:
                 raise TypeError(f"[{name}] is already {_LAYERS[name].__qualname__}")
-        cls.section = names[0]
+        cls.section, cls.short = names[0], names[-1]
         return cls
 
     return register

@@ -1,0 +1,5 @@
+"""The command line: options in, one call of the library, results out."""
+
+from .main import main
+
+__all__ = ["main"]

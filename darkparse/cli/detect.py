@@ -1,0 +1,118 @@
+"""darkparse detect."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import inputs
+from .results import Results, Wanted
+
+if TYPE_CHECKING:
+    from ..detect import Model
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.argument("files", nargs=-1, required=True, metavar="CFG WEIGHTS IMAGE...")
+@click.option("--names", help="File with the names of the classes.")
+@click.option("--data", help=".data file that names it.")
+@click.option("--thresh", "-thresh", default=0.25, show_default=True, help="Least objectness and score, 0..1.")
+@click.option("--nms", "-nms", default=0.45, show_default=True, help="Overlap above which the weaker box goes.")
+@click.option("--hier", "-hier", default=0.5, show_default=True, help="Least certainty of a node of a class tree.")
+@click.option("--batch", default=1, show_default=True, type=click.IntRange(1), help="Images at a time.")
+@click.option("--width", type=int, help="Width of the network's input, px, in place of the cfg's.")
+@click.option("--height", type=int, help="Height of it.")
+@click.option(
+    "--resize",
+    type=click.Choice(["auto", "stretch", "letterbox"]),
+    default="auto",
+    show_default=True,
+    help="How images become the network's size; auto: as the cfg or the writer of the weights does.",
+)
+@click.option("--letter-box", "-letter_box", is_flag=True, help="The same as --resize letterbox.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto: CUDA if there is one.")
+@click.option("-i", "gpu", type=int, hidden=True)
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for the images with their boxes drawn.")
+@click.option("--json", "-out", type=click.Path(dir_okay=False), help="JSON file, as Darknet's -out writes it.")
+@click.option("--jsonl", help='File with a line of JSON an image; "-": standard output, and nothing else there.')
+@click.option("--save-labels", "-save_labels", type=click.Path(file_okay=False), help="Folder for label files.")
+@click.option("--ext-output", "-ext_output", is_flag=True, help="Print coordinates, too.")
+@click.option("--dont-show", "-dont_show", is_flag=True, hidden=True)
+@click.option("--strict", is_flag=True, help="Unknown and repeated options of the cfg are errors.")
+def detect(files: tuple[str, ...], **options: object) -> None:
+    """Detect objects in images.
+
+    CFG, WEIGHTS, a .data or .names file and images may come in any order.  An IMAGE is a file, a folder, a pattern,
+    a .txt list, or - for names on standard input.  One image gets predictions.jpg beside it here; several are drawn
+    with --out.  Exit status 1 if an image could not be read.
+    """
+    cfg, weights, images = sort_out(files, options)
+    single = len(images) == 1 and not Path(images[0]).is_dir() and Path(images[0]).suffix.lower() != ".txt"
+    paths = inputs.images(images, sys.stdin)
+    total = None if "-" in images else list(paths)
+    model = load(cfg, weights, options)
+    wanted = Wanted.of(options, draw_here=single and total is not None and len(total) == 1)
+    failed = run(
+        model, total if total is not None else paths, len(total) if total is not None else None, wanted, options
+    )
+    if failed:
+        click.echo(f"{failed} image{'s' if failed > 1 else ''} could not be processed", err=True)
+        sys.exit(1)
+
+
+def sort_out(files: tuple[str, ...], options: dict[str, object]) -> tuple[str, str, list[str]]:
+    """The cfg, the weights and the images among the arguments; a .data or .names file goes to its option."""
+    rest = list(files)
+    for key, suffix in (("data", ".data"), ("names", ".names")):
+        for name in [name for name in rest if name.lower().endswith(suffix)]:
+            rest.remove(name)
+            options[key] = options[key] or name
+    cfg = next((name for name in rest if name.lower().endswith(".cfg")), rest[0] if rest else "")
+    rest.remove(cfg)
+    weights = next((name for name in rest if is_weights(name)), rest[0] if rest else "")
+    if not weights:
+        raise click.UsageError("expected a .cfg and its .weights")
+    rest.remove(weights)
+    if not rest:
+        raise click.UsageError("no image given; expected files, folders, patterns, a .txt list, or -")
+    return cfg, weights, rest
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file is named as weights are."""
+    path = Path(name)
+    return path.suffix.lower() in (".weights", ".backup") or ".conv." in path.name
+
+
+def load(cfg: str, weights: str, options: dict[str, object]) -> Model:
+    """The model, with what was decided on stderr."""
+    from ..detect import load as load_model
+
+    letterbox, gpu = options.pop("letter_box"), options.pop("gpu")
+    resize = "letterbox" if letterbox else options.pop("resize")
+    device = options["device"] if gpu is None else f"cuda:{gpu}"
+    keys = ("names", "data", "width", "height", "precision", "strict")
+    chosen = {key: options[key] for key in keys}
+    model = load_model(cfg, weights, resize=resize, device=device, **chosen)  # type: ignore[arg-type]
+    for note in [*model.notes, f"device: {model.device}"]:
+        click.echo(note, err=True)
+    return model
+
+
+def run(
+    model: Model, paths: Iterator[str] | list[str], total: int | None, wanted: Wanted, options: dict[str, object]
+) -> int:
+    """Detect in all images; returns how many failed."""
+    from ..detect import detect_files
+
+    keys = ("thresh", "nms", "hier", "batch")
+    numbers = {key: options[key] for key in keys}
+    with Results(wanted, total) as results:
+        for result in detect_files(model, paths, **numbers):  # type: ignore[arg-type]
+            results.add(result)
+    return results.failed

@@ -1,0 +1,40 @@
+"""The group of all commands; errors and warnings as one line each."""
+
+import warnings
+from typing import Any
+
+import click
+
+from ..errors import DarkparseError, DarkparseWarning
+from .detect import detect
+from .files import download, inspect, partial
+from .summary import summary
+
+
+class Group(click.Group):
+    """Turns a DarkparseError into one line and exit status 1, a DarkparseWarning into one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", DarkparseWarning)
+            warnings.showwarning = show
+            try:
+                return super().invoke(ctx)
+            except DarkparseError as why:
+                raise click.ClickException(str(why)) from None
+
+
+def show(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning."""
+    click.echo(f"Warning: {message}", err=True)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="darkparse")
+def main() -> None:
+    """Run Darknet models (.cfg and .weights) in PyTorch."""
+
+
+for command in (detect, summary, inspect, partial, download):
+    main.add_command(command)

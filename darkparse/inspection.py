@@ -1,0 +1,77 @@
+"""What is in a .weights file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .errors import CfgError, DarkparseError, WeightsError
+from .graph import Graph, read_graph
+from .layout import FLOAT, Header, fit, layout, read_header
+
+
+def head(path: str | Path) -> Iterator[str]:
+    """Size, version, writer, images seen and number of floats.
+
+    Raises:
+        WeightsError: it is no .weights file
+    """
+    header, size = read_header(path), Path(path).stat().st_size
+    floats, rest = divmod(size - header.size, FLOAT)
+    yield f"{path}: {size:,} bytes"
+    yield f"version {header.version}: {header.writer}; header of {header.size} bytes"
+    yield f"seen {header.seen:,} images ({header.seen // 64:,} batches of 64)"
+    yield f"{floats:,} floats" + (f" and {rest} bytes that are none" if rest else "")
+
+
+def tensors(path: str | Path, graph: Graph) -> Iterator[str]:
+    """How the file fits the network, then a line a tensor: shape, least and largest value, NaN and infinite values.
+
+    Raises:
+        WeightsError: it fits not even a part of the network
+    """
+    header = read_header(path)
+    layers = fit(graph, path, header, partial=True)
+    whole = layers == len(graph.nodes)
+    yield f"fits {graph.file}: " + ("all" if whole else f"the first {layers} of") + f" {len(graph.nodes)} layers"
+    values = np.memmap(path, "<f4", "r", offset=header.size)
+    for slot in layout(graph, loading=True):
+        if slot.node.index >= layers:
+            break
+        yield f"{slot!s:48s} {describe(values[slot.start : slot.stop], slot.stored.shape)}"
+
+
+def describe(values: np.ndarray, shape: tuple[int, ...]) -> str:
+    """Shape and range of a tensor; a count of what is not finite."""
+    odd = values.size - int(np.isfinite(values).sum())
+    least, largest = (np.nanmin(values), np.nanmax(values)) if odd < values.size else (np.nan, np.nan)
+    note = f"  {int(np.isnan(values).sum())} NaN, {int(np.isinf(values).sum())} infinite" if odd else ""
+    return f"{'x'.join(str(n) for n in shape):>18s}  {least:11.5g} .. {largest:<11.5g}{note}"
+
+
+def fitting(path: str | Path, folder: str | Path) -> Iterator[str]:
+    """For each cfg in a folder, whether the file fits it.
+
+    Raises:
+        WeightsError: it is no .weights file
+        DarkparseError: there is no cfg in the folder
+    """
+    header = read_header(path)
+    cfgs = sorted(Path(folder).glob("*.cfg"))
+    if not cfgs:
+        raise DarkparseError(f"{folder}: no .cfg in it")
+    for cfg in cfgs:
+        yield f"{cfg.name}: {verdict(path, cfg, header)}"
+
+
+def verdict(path: str | Path, cfg: Path, header: Header) -> str:
+    """Whether a file fits a cfg, in a few words."""
+    try:
+        graph = read_graph(cfg, complain=lambda *_: None)
+        layers = fit(graph, path, header, partial=True)
+    except CfgError as why:
+        return f"not read: {why}"
+    except WeightsError as why:
+        _, fits, classes = str(why).partition("; the file fits this cfg with ")
+        return f"no; it would with {classes}" if fits else "no"
+    return "fits" if layers == len(graph.nodes) else f"its first {layers} of {len(graph.nodes)} layers"

@@ -1,0 +1,57 @@
+"""Detections as text, JSON and label files.  Formats after AlexeyAB's Darknet, functions named below."""
+
+import json
+from collections.abc import Iterator
+
+from .detections import Detections
+
+
+def predicted(path: str, milliseconds: float) -> str:
+    """The line above an image's detections.  Source: src/detector.c test_detector."""
+    return f"{path}: Predicted in {milliseconds:f} milli-seconds."
+
+
+def lines(detections: Detections, coordinates: bool = False) -> Iterator[str]:
+    """A line a detection, from left to right.
+
+    Args:
+        coordinates: add the box, px, as -ext_output does
+    Source: src/image.c draw_detections_v3
+    """
+    ordered = detections.shown().left_to_right()
+    for row, (x1, y1, x2, y2) in zip(ordered, ordered.boxes.tolist(), strict=True):
+        box = f"\t(left_x: {x1:4.0f}   top_y: {y1:4.0f}   width: {x2 - x1:4.0f}   height: {y2 - y1:4.0f})"
+        yield f"{row.name}: {row.score * 100:.0f}%{box if coordinates else ''}"
+
+
+def json_frame(path: str, number: int, detections: Detections) -> str:
+    """The JSON object of one image, `number` from 1.  Source: src/network.c detection_to_json."""
+    objects = ", \n".join(f"  {one}" for one in json_objects(detections))
+    return f'{{\n "frame_id":{number}, \n "filename":{json.dumps(path)}, \n "objects": [ \n{objects}\n ] \n}}'
+
+
+def json_objects(detections: Detections) -> Iterator[str]:
+    """A JSON object a detection, box relative to the image."""
+    shown = detections.shown()
+    for row, (cx, cy, w, h) in zip(shown, shown.relative.tolist(), strict=True):
+        box = f'{{"center_x":{cx:f}, "center_y":{cy:f}, "width":{w:f}, "height":{h:f}}}'
+        name = json.dumps(row.name, ensure_ascii=False)
+        yield f'{{"class_id":{row.label}, "name":{name}, "relative_coordinates":{box}, "confidence":{row.score:f}}}'
+
+
+def json_line(path: str, detections: Detections | None, error: str = "") -> str:
+    """One image as one line of JSON, with boxes in px beside the relative ones, or with the error."""
+    if detections is None:
+        return json.dumps({"filename": path, "error": error}, ensure_ascii=False)
+    shown = detections.shown()
+    boxes = [[round(v, 2) for v in box] for box in shown.boxes.tolist()]
+    objects = [json.loads(one) | {"box": box} for one, box in zip(json_objects(shown), boxes, strict=True)]
+    size = {"width": detections.width, "height": detections.height}
+    return json.dumps({"filename": path, **size, "objects": objects}, ensure_ascii=False)
+
+
+def label_lines(detections: Detections) -> str:
+    """The label file of an image: best class and box, relative, of each box.  Source: src/detector.c test_detector."""
+    best = detections.best_of_each_box()
+    rows = zip(best.labels.tolist(), best.relative.tolist(), strict=True)
+    return "".join(f"{label} {x:2.4f} {y:2.4f} {w:2.4f} {h:2.4f}\n" for label, (x, y, w, h) in rows)

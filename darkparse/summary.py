@@ -1,0 +1,36 @@
+"""A network as a table, without building it."""
+
+from collections.abc import Iterator
+
+from .graph import Graph, Node
+from .layout import size
+
+HEADING = "   layer          filters   size/strd(dil)      input                output"
+
+
+def table(graph: Graph) -> Iterator[str]:
+    """Darknet's table, a line a layer, then the sums.  Source: src/parser.c parse_network_cfg_custom (AlexeyAB)."""
+    yield HEADING
+    total = 0.0
+    for node in graph.nodes:
+        billions = node.layer.operations(*node.inputs) / 1e9
+        total += billions
+        yield line(node, billions)
+    yield f"Total BFLOPS {total:5.3f}"
+    yield f"{graph.parameters:,} parameters"
+    yield f"{size(graph):,} bytes of .weights"
+
+
+def line(node: Node, billions: float) -> str:
+    """A layer's line."""
+    filters, kernel = node.layer.describe()
+    x, out = node.inputs[0], node.shape
+    name = node.layer.short
+    if node.sources != (node.index - 1,):
+        others = [str(i) for i in node.sources if i != node.index - 1 or name == "route"]
+        name = f"{name} {', '.join(others)}"
+    if node.shares is not None:
+        name = f"{name} of {node.shares}"
+    flops = f" {billions:5.3f} BF" if billions else ""
+    shapes = f"{x.w:4d} x{x.h:4d} x{x.c:4d} -> {out.w:4d} x{out.h:4d} x{out.c:4d}"
+    return f"{node.index:4d} {name:14s}{filters:>10s} {kernel:>14s}  {shapes}{flops}"
