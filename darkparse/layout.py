@@ -189,10 +189,12 @@ def fit(graph: Graph, path: str | Path, header: Header, *, partial: bool = False
 
 
 def held_layers(graph: Graph, extra: int) -> int:
-    """How many layers end exactly at `extra` bytes after the header; 0 where none does."""
+    """How many layers a file of `extra` bytes after the header holds, if it ends where one does; else 0."""
+    last = 0
     for slot in layout(graph, loading=True):
-        if FLOAT * slot.start == extra and slot.start and slot.stored is slot.node.tensors[0]:
-            return slot.node.index
+        if FLOAT * slot.start == extra and slot.stored == slot.node.tensors[0]:
+            return last
+        last = slot.node.index + 1
     return 0
 
 

@@ -1,6 +1,7 @@
 """Detections as text, JSON and label files.  Formats after AlexeyAB's Darknet, functions named below."""
 
 import json
+import math
 from collections.abc import Iterator
 
 from .detections import Detections
@@ -19,9 +20,16 @@ def lines(detections: Detections, coordinates: bool = False) -> Iterator[str]:
     Source: src/image.c draw_detections_v3
     """
     ordered = detections.shown().left_to_right()
-    for row, (x1, y1, x2, y2) in zip(ordered, ordered.boxes.tolist(), strict=True):
-        box = f"\t(left_x: {x1:4.0f}   top_y: {y1:4.0f}   width: {x2 - x1:4.0f}   height: {y2 - y1:4.0f})"
+    for row, (cx, cy, w, h) in zip(ordered, ordered.relative.tolist(), strict=True):
+        left, width = whole((cx - w / 2) * detections.width), whole(w * detections.width)
+        top, height = whole((cy - h / 2) * detections.height), whole(h * detections.height)
+        box = f"\t(left_x: {left:4d}   top_y: {top:4d}   width: {width:4d}   height: {height:4d})"
         yield f"{row.name}: {row.score * 100:.0f}%{box if coordinates else ''}"
+
+
+def whole(value: float) -> int:
+    """The nearest integer; halves away from 0, as C's round."""
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
 
 
 def json_frame(path: str, number: int, detections: Detections) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from .graph import Graph, Node
 from .layout import size
 
-HEADING = "   layer          filters   size/strd(dil)      input                output"
+HEADING = f"   layer{'filters':>25s} {'size/strd(dil)':>14s}      input                output"
 
 
 def table(graph: Graph) -> Iterator[str]:
@@ -33,4 +33,4 @@ def line(node: Node, billions: float) -> str:
         name = f"{name} of {node.shares}"
     flops = f" {billions:5.3f} BF" if billions else ""
     shapes = f"{x.w:4d} x{x.h:4d} x{x.c:4d} -> {out.w:4d} x{out.h:4d} x{out.c:4d}"
-    return f"{node.index:4d} {name:14s}{filters:>10s} {kernel:>14s}  {shapes}{flops}"
+    return f"{node.index:4d} {name:18s}{filters:>10s} {kernel:>14s}  {shapes}{flops}"
