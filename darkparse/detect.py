@@ -185,7 +185,7 @@ def choose_resize(resize: str, graph: Graph, header: Header) -> tuple[bool, str]
         kind = "letterbox" if graph.net.letter_box else "stretch"
         return kind == "letterbox", f"{kind}, by letter_box={graph.net.letter_box} of the cfg"
     kind = header.dialect.resize
-    return kind == "letterbox", f"{kind}, as weights of version {header.version} are by {header.writer}"
+    return kind == "letterbox", f"{kind}, by version {header.version} of the weights: {header.writer}"
 
 
 def choose_device(name: str) -> torch.device:
