@@ -156,7 +156,7 @@ def load(
     header = read_header(weights)
     path = find_cfg(str(cfg))
     graph = read_graph(path, width=width, height=height, dialect=header.dialect, complain=refuse if strict else warn)
-    fit(graph, weights, header)
+    header, _ = fit(graph, weights)
     found, source = names_for(graph, names, data)
     keeps_proportions, why = choose_resize(resize, graph, header)
     network = empty_network(graph)

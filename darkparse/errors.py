@@ -16,7 +16,8 @@ DarkparseError
 DarkparseWarning          (a UserWarning)
 ├── UnusedOption          an option that no code reads
 ├── RepeatedOption        an option given twice; the first counts
-└── OddValue              a value that reads, but not as its author may think
+├── OddValue              a value that reads, but not as its author may think
+└── OddHeader             a .weights header that contradicts itself, read as it must be meant
 """
 
 import warnings
@@ -106,6 +107,10 @@ class RepeatedOption(DarkparseWarning):
 
 class OddValue(DarkparseWarning):
     """A value that reads, but perhaps not as its author meant it."""
+
+
+class OddHeader(DarkparseWarning):
+    """A .weights header that contradicts itself, read as it must be meant."""
 
 
 Complain = Callable[[type[DarkparseWarning], str, Location], None]

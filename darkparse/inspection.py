@@ -7,7 +7,7 @@ import numpy as np
 
 from .errors import CfgError, DarkparseError, WeightsError
 from .graph import Graph, read_graph
-from .layout import FLOAT, Header, fit, layout, read_header
+from .layout import FLOAT, fit, layout, read_header
 
 
 def head(path: str | Path) -> Iterator[str]:
@@ -30,8 +30,7 @@ def tensors(path: str | Path, graph: Graph) -> Iterator[str]:
     Raises:
         WeightsError: it fits not even a part of the network
     """
-    header = read_header(path)
-    layers = fit(graph, path, header, partial=True)
+    header, layers = fit(graph, path, partial=True)
     whole = layers == len(graph.nodes)
     yield f"fits {graph.file}: " + ("all" if whole else f"the first {layers} of") + f" {len(graph.nodes)} layers"
     values = np.memmap(path, "<f4", "r", offset=header.size)
@@ -56,19 +55,19 @@ def fitting(path: str | Path, folder: str | Path) -> Iterator[str]:
         WeightsError: it is no .weights file
         DarkparseError: there is no cfg in the folder
     """
-    header = read_header(path)
+    read_header(path)
     cfgs = sorted(Path(folder).glob("*.cfg"))
     if not cfgs:
         raise DarkparseError(f"{folder}: no .cfg in it")
     for cfg in cfgs:
-        yield f"{cfg.name}: {verdict(path, cfg, header)}"
+        yield f"{cfg.name}: {verdict(path, cfg)}"
 
 
-def verdict(path: str | Path, cfg: Path, header: Header) -> str:
+def verdict(path: str | Path, cfg: Path) -> str:
     """Whether a file fits a cfg, in a few words."""
     try:
         graph = read_graph(cfg, complain=lambda *_: None)
-        layers = fit(graph, path, header, partial=True)
+        layers = fit(graph, path, partial=True).layers
     except CfgError as why:
         return f"not read: {why}"
     except WeightsError as why:

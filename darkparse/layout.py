@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from .dialect import ALEXEYAB, PJREDDIE, Dialect
-from .errors import NotWeights, Trailing, Truncated, WeightsError
+from .errors import NotWeights, OddHeader, Trailing, Truncated, WeightsError
 from .graph import Graph, Node
 from .registry import Stored
 
@@ -160,19 +161,29 @@ def recognise(first: bytes) -> str:
     return "text" if printable == len(first) and len(first) >= 16 else ""
 
 
-def fit(graph: Graph, path: str | Path, header: Header, *, partial: bool = False) -> int:
+class Fit(NamedTuple):
+    """How a file fits a network."""
+
+    header: Header
+    layers: int  # how many of the cfg's first layers it holds
+
+
+def fit(graph: Graph, path: str | Path, *, partial: bool = False) -> Fit:
     """How many of the first layers the file holds: all of them, or fewer with `partial`.
 
     Raises:
         WeightsError: the file does not end where a layer does, with what would fit
     """
+    header = read_header(path)
     extra = os.path.getsize(path) - header.size
     wanted = FLOAT * count(graph, loading=True)
     if extra == wanted:
-        return len(graph.nodes)
+        return Fit(header, len(graph.nodes))
+    if not header.long_seen and extra - FLOAT == wanted and (longer := with_long_seen(path, header)):
+        return Fit(longer, len(graph.nodes))
     held = held_layers(graph, extra)
     if held and partial:
-        return held
+        return Fit(header, held)
     hint = suggestion(graph, extra)
     if extra > wanted:
         what = f"{extra - wanted:,} bytes too long for {graph.file}"
@@ -186,6 +197,21 @@ def fit(graph: Graph, path: str | Path, header: Header, *, partial: bool = False
         f"{path}: {wanted - extra:,} bytes too short for {graph.file}: {short} wants {short.stored.size:,} floats "
         f"{short.stored.shape}, but the file ends after {have:,}{hint}"
     )
+
+
+def with_long_seen(path: str | Path, header: Header) -> Header | None:
+    """The header with 64 bits of images seen in spite of its version, if it can be one: some PyTorch ports write such.
+
+    Warns:
+        OddHeader: it is one
+    """
+    with open(path, "rb") as file:
+        (seen,) = struct.unpack("<Q", file.read(20)[12:])
+    if seen >> 32:
+        return None
+    message = f"{path}: version {header.version} with 64 bits of images seen, which Darknet would misread; expected 32"
+    warnings.warn(message, OddHeader, stacklevel=2)
+    return header._replace(seen=seen, long_seen=True)
 
 
 def held_layers(graph: Graph, extra: int) -> int:

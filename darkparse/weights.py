@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import WeightsError
 from .files import writing
 from .graph import Graph
-from .layout import Header, Slot, fit, layout, read_header
+from .layout import Fit, Header, Slot, fit, layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,28 +20,23 @@ if TYPE_CHECKING:
     from .network import Network
 
 
-class Loaded(NamedTuple):
-    """What came out of a .weights file."""
-
-    header: Header
-    layers: int  # how many of the cfg's first layers the file holds
-
-
-def load(network: Network, path: str | Path, *, partial: bool = False) -> Loaded:
+def load(network: Network, path: str | Path, *, partial: bool = False) -> Fit:
     """Fill `network` from a .weights file.
 
     The file is read once, into one block of memory; a network on the meta device gets its tensors there.
 
     Args:
         partial: accept a file that ends after any layer, such as darknet53.conv.74
+    Returns:
+        the header, and how many of the cfg's first layers the file holds
     Raises:
         WeightsError: the file is no .weights file, or does not fit; nothing is changed then
     Source: src/parser.c load_weights_upto (AlexeyAB 59596d7)
     """
     import torch
 
-    graph, header = network.graph, read_header(path)
-    layers = fit(graph, path, header, partial=partial)
+    graph = network.graph
+    header, layers = fit(graph, path, partial=partial)
     values = read_values(path, header)
     with torch.no_grad():
         for slot in layout(graph, loading=True):
@@ -50,7 +45,7 @@ def load(network: Network, path: str | Path, *, partial: bool = False) -> Loaded
             put(network, slot, torch.from_numpy(values[slot.start : slot.stop]))
         network.tie()
         start_counters(network)
-    return Loaded(header, layers)
+    return Fit(header, layers)
 
 
 def read_values(path: str | Path, header: Header) -> np.ndarray:
@@ -148,8 +143,7 @@ def save_first_layers(graph: Graph, path: str | Path, out: str | Path, layers: i
         WeightsError: the file does not fit, or the other cannot be written
     Source: src/darknet.c partial (AlexeyAB 59596d7)
     """
-    header = read_header(path)
-    held = fit(graph, path, header, partial=True)
+    header, held = fit(graph, path, partial=True)
     if not 1 <= layers <= held:
         raise WeightsError(f"{path}: holds the first {held} layers; expected a number from 1 to {held}, got {layers}")
     slots = [slot for slot in layout(graph, loading=True) if slot.node.index < layers]

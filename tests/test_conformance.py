@@ -3,16 +3,18 @@
 from pathlib import Path
 
 import pytest
-from conftest import SHARED
+
 from conformance import HEADS, Comparison, Kit
+from conftest import SHARED
 
 FOLDER = SHARED / "conformance"
+MORE = ["ab__tiny", "pj__alexnet", "resnet18"]  # [softmax], [connected], and [shortcut] between different sizes
 
 
 def names() -> list[str]:
     if not FOLDER.is_dir():
         return ["absent"]
-    return [case.meta["name"] for case in Kit(FOLDER).cases(HEADS.split(","))]
+    return [case.meta["name"] for case in Kit(FOLDER).cases(HEADS.split(","))] + MORE
 
 
 @pytest.fixture(scope="module")

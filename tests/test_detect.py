@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 
 import darkparse
+from conftest import ROOT
 from darkparse import weights
 from darkparse.detect import choose_resize
 from darkparse.graph import read_graph

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from .. import __version__
 from ..errors import DarkparseError, DarkparseWarning
 from .detect import detect
 from .files import download, inspect, partial
@@ -31,7 +32,7 @@ def show(message: Warning | str, *_: object, **__: object) -> None:
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="darkparse")
+@click.version_option(__version__, prog_name="darkparse")
 def main() -> None:
     """Run Darknet models (.cfg and .weights) in PyTorch."""
 

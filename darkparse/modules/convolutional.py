@@ -78,7 +78,7 @@ class XnorConvNormAct(ConvNormAct):
 
 
 def fold(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weights and biases of a convolution that does what it and `norm` do, computed in float64.
+    """Weights and biases of a convolution that does what it and `norm` do; the factors are computed in float64.
 
     Source: src/network.c fuse_conv_batchnorm (AlexeyAB 59596d7)
     """
@@ -88,4 +88,4 @@ def fold(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Ten
     shift = norm.bias.double() - norm.running_mean.double() * scale
     if bias is not None:
         shift = shift + bias.double() * scale
-    return (weight.double() * scale[:, None, None, None]).to(weight.dtype), shift.to(weight.dtype)
+    return weight * scale.to(weight.dtype)[:, None, None, None], shift.to(weight.dtype)
