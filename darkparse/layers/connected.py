@@ -43,10 +43,6 @@ class Connected(LayerDef):
             yield Stored("rolling_mean", n, "norm.running_mean")
             yield Stored("rolling_variance", n, "norm.running_var")
 
-    def operations(self, *inputs: Shape) -> float:
-        """Darknet counts none."""
-        return 0.0
-
     def describe(self) -> tuple[str, str]:
         """How many outputs."""
         return f"{self.outputs:5d}", ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,10 +23,6 @@ class Contrastive(LayerDef):
     cls_normalizer: float = 1.0
     max_delta: float = 3.4e38
     contrastive_neg_max: int = 3
-
-    def sources(self, index: int) -> Sequence[int]:
-        """The layer before."""
-        return (index - 1,)
 
     def output(self, *inputs: Shape) -> Shape:
         """The same."""
