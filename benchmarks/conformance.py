@@ -103,9 +103,7 @@ class Comparison:
 
         def keep(module: torch.nn.Module, given: tuple[torch.Tensor, ...], result: torch.Tensor) -> None:
             if head is not None:
-                result = head.activate(result)
-                if head.section == "region" and self.meta["fork"] == "ab":  # stored as [h, w, anchor, entry]
-                    result = result.permute(0, 3, 4, 1, 2)
+                result = head.stored(result)
             self.outputs.setdefault(index, []).append(result.flatten().numpy())
 
         return keep

@@ -160,12 +160,14 @@ def load(
     found, source = names_for(graph, names, data)
     keeps_proportions, why = choose_resize(resize, graph, header)
     network = empty_network(graph)
-    if any(node.layer.dontload or node.layer.dontloadscales for node in graph.nodes):
+    if random := [str(node.index) for node in graph.nodes if node.layer.dontload and node.tensors]:
         network = Network(graph)
     weights_file.load(network, weights)
     place = choose_device(device)
     model = Model(on_device(network, place, precision), header, found, keeps_proportions)
     model.notes = [f"resize: {why}", f"names: {source}"]
+    if random:
+        model.notes.append(f"random: layers {', '.join(random)} have dontload=1, so their weights are random numbers")
     return model
 
 

@@ -12,7 +12,7 @@ from .errors import CfgError, Complain, DarkparseError, GraphError, Location, Od
 from .net import Net
 from .options import read_options
 from .plan import Step, peak, plan
-from .registry import HeadDef, LayerDef, Shape, Stored, define
+from .registry import HeadDef, LayerDef, Reader, Shape, Stored, define
 
 IMAGE = -1  # the source index of the network's own input
 LARGEST = 2**31 - 1  # Darknet counts values in C ints
@@ -208,11 +208,11 @@ def aware_of_readers(nodes: Sequence[Node]) -> tuple[Node, ...]:
     Raises:
         GraphError: a layer cannot be read as it is
     """
-    readers: list[list[LayerDef]] = [[] for _ in nodes]
+    readers: list[list[Reader]] = [[] for _ in nodes]
     for node in nodes:
-        for source in node.sources:
+        for position, source in enumerate(node.sources):
             if source >= 0:
-                readers[source].append(node.layer)
+                readers[source].append(Reader(node.layer, position))
     result = []
     for node, who in zip(nodes, readers, strict=True):
         try:

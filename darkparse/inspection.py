@@ -42,9 +42,9 @@ def tensors(path: str | Path, graph: Graph) -> Iterator[str]:
 
 def describe(values: np.ndarray, shape: tuple[int, ...]) -> str:
     """Shape and range of a tensor; a count of what is not finite."""
-    odd = values.size - int(np.isfinite(values).sum())
-    least, largest = (np.nanmin(values), np.nanmax(values)) if odd < values.size else (np.nan, np.nan)
-    note = f"  {int(np.isnan(values).sum())} NaN, {int(np.isinf(values).sum())} infinite" if odd else ""
+    nans, infinite = int(np.isnan(values).sum()), int(np.isinf(values).sum())
+    least, largest = (np.nanmin(values), np.nanmax(values)) if nans < values.size else (np.nan, np.nan)
+    note = f"  {nans} NaN, {infinite} infinite" if nans or infinite else ""
     return f"{'x'.join(str(n) for n in shape):>18s}  {least:11.5g} .. {largest:<11.5g}{note}"
 
 

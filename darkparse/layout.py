@@ -103,7 +103,7 @@ def layout(graph: Graph, *, loading: bool = False) -> Iterator[Slot]:
         if loading and node.layer.dontload:
             continue
         for stored in node.tensors:
-            if loading and node.layer.dontloadscales and stored.name.rpartition(".")[2] in BATCH_NORM:
+            if loading and node.layer.dontloadscales and stored.name in BATCH_NORM:
                 continue
             yield Slot(node, stored, start)
             start += stored.size
@@ -179,8 +179,10 @@ def fit(graph: Graph, path: str | Path, *, partial: bool = False) -> Fit:
     wanted = FLOAT * count(graph, loading=True)
     if extra == wanted:
         return Fit(header, len(graph.nodes))
-    if not header.long_seen and extra - FLOAT == wanted and (longer := with_long_seen(path, header)):
-        return Fit(longer, len(graph.nodes))
+    if (other := with_other_seen(path, header)) and os.path.getsize(path) - other.size == wanted:
+        message = f"{path}: version {header.version} with {'64' if other.long_seen else '32'} bits of images seen"
+        warnings.warn(f"{message}, as its size says; others may misread it", OddHeader, stacklevel=2)
+        return Fit(other, len(graph.nodes))
     held = held_layers(graph, extra)
     if held and partial:
         return Fit(header, held)
@@ -199,19 +201,18 @@ def fit(graph: Graph, path: str | Path, *, partial: bool = False) -> Fit:
     )
 
 
-def with_long_seen(path: str | Path, header: Header) -> Header | None:
-    """The header with 64 bits of images seen in spite of its version, if it can be one: some PyTorch ports write such.
+def with_other_seen(path: str | Path, header: Header) -> Header | None:
+    """The header with as many bits of images seen as its version does not have, where there are such files.
 
-    Warns:
-        OddHeader: it is one
+    Some PyTorch ports write 64 bits below version 0.2; pjreddie's Darknet reads 32 above version 1000.
     """
     with open(path, "rb") as file:
-        (seen,) = struct.unpack("<Q", file.read(20)[12:])
-    if seen >> 32:
+        start = file.read(20)
+    if header.dialect.transposed:
+        return header._replace(seen=struct.unpack_from("<I", start, 12)[0], long_seen=False)
+    if header.long_seen or len(start) < 20 or start[16:] != b"\0\0\0\0":
         return None
-    message = f"{path}: version {header.version} with 64 bits of images seen, which Darknet would misread; expected 32"
-    warnings.warn(message, OddHeader, stacklevel=2)
-    return header._replace(seen=seen, long_seen=True)
+    return header._replace(seen=struct.unpack_from("<Q", start, 12)[0], long_seen=True)
 
 
 def held_layers(graph: Graph, extra: int) -> int:

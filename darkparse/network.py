@@ -51,6 +51,11 @@ class Network(nn.Module):
             alive[index] = layer(*(alive[source] for source in step.sources))
             if index in self.graph.outputs:
                 results[index] = alive[index]
+            head = self.graph.nodes[index].head
+            if (
+                head is not None and index not in step.dead
+            ):  # a later layer reads what Darknet keeps as this one's output
+                alive[index] = head.stored(alive[index])
             for source in step.dead:
                 del alive[source]
         return list(results.values())

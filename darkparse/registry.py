@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 from .cfg import Section
 from .dialect import ALEXEYAB, Dialect
 from .errors import Complain, UnknownSection, warn
-from .options import ignored, option, read_options
+from .options import ignored, option, read_options, unsupported
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -73,14 +73,13 @@ class LayerDef:
     section: ClassVar[str]
     short: ClassVar[str]
     is_head: ClassVar[bool] = False
-    sums_inputs: ClassVar[bool] = False  # reads values, not signs: whatever feeds it keeps its activation
-
     dialect: Dialect = option(ALEXEYAB)
     dontload: bool = False
     dontloadscales: bool = False
     clip: float = 0.0
     onlyforward: bool = False
-    dont_update: bool = False
+    dont_update: int = 0
+    numload: int = unsupported(0)  # pjreddie: only so many of the filters are in the file
     burnin_update: int = 0
     stopbackward: int = 0
     train_only_bn: bool = False
@@ -97,7 +96,15 @@ class LayerDef:
         """Absolute index of the layer whose tensors layer `index` uses, if any."""
         return None
 
-    def placed(self, readers: Sequence[LayerDef]) -> LayerDef:
+    def needs_values(self, position: int) -> bool:
+        """Whether it reads the values, not just the signs, of the source at `position` of its sources."""
+        return False
+
+    def names(self, position: int) -> bool:
+        """Whether the cfg names the source at `position`, so that Darknet takes its size from there."""
+        return False
+
+    def placed(self, readers: Sequence[Reader]) -> LayerDef:
         """This layer, knowing who reads it.  Raises ValueError where one of `readers` cannot."""
         return self
 
@@ -126,6 +133,13 @@ class LayerDef:
         return "", ""
 
 
+class Reader(NamedTuple):
+    """A layer that reads another: as the source at `position` of its sources."""
+
+    layer: LayerDef
+    position: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeadDef(LayerDef):
     """A layer whose raw output leaves the network and means boxes."""
@@ -146,6 +160,10 @@ class HeadDef(LayerDef):
     def activate(self, raw: Tensor) -> Tensor:
         """Darknet's own output of this layer, `(B, A, entries, h, w)`, from `raw`, `(B, C, h, w)`."""
         raise NotImplementedError
+
+    def stored(self, raw: Tensor) -> Tensor:
+        """What a later layer reads: Darknet's own output, in the shape of `raw`."""
+        return self.activate(raw).reshape(raw.shape)
 
     def decode(self, raw: Tensor, width: int, height: int, hier: float = 0.5) -> Predictions:
         """Boxes from `raw`, `(B, C, h, w)`, of a network that read `width` x `height` px.

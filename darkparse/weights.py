@@ -14,6 +14,8 @@ from .files import writing
 from .graph import Graph
 from .layout import Fit, Header, Slot, fit, layout
 
+DEFAULTS = {"scales": 1.0, "rolling_mean": 0.0, "rolling_variance": 0.0}  # src/convolutional_layer.c: calloc
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -37,15 +39,40 @@ def load(network: Network, path: str | Path, *, partial: bool = False) -> Fit:
 
     graph = network.graph
     header, layers = fit(graph, path, partial=partial)
+    if header.dialect.transposed != graph.dialect.transposed:
+        raise WeightsError(
+            f"{path}: version {header.version} has transposed [connected] layers; read the cfg with that dialect"
+        )
     values = read_values(path, header)
     with torch.no_grad():
         for slot in layout(graph, loading=True):
             if slot.node.index >= layers:
                 break
             put(network, slot, torch.from_numpy(values[slot.start : slot.stop]))
+        put_defaults(network, layers)
         network.tie()
         start_counters(network)
     return Fit(header, layers)
+
+
+def put_defaults(network: Network, layers: int) -> None:
+    """Fill what `dontloadscales` leaves out, as Darknet does.
+
+    Raises:
+        WeightsError: another tensor that no file holds has no memory either
+    """
+    import torch
+
+    held = {str(slot) for slot in layout(network.graph, loading=True) if slot.node.index < layers}
+    for slot in layout(network.graph):
+        if str(slot) in held:
+            continue
+        if slot.node.layer.dontloadscales and slot.node.index < layers and slot.stored.name in DEFAULTS:
+            put(network, slot, torch.full((slot.stored.size,), DEFAULTS[slot.stored.name]))
+        elif tensor_of(network, slot).is_meta:
+            raise WeightsError(
+                f"{slot}: not in the file; expected a network whose tensors have memory, `Network(graph)`"
+            )
 
 
 def read_values(path: str | Path, header: Header) -> np.ndarray:
@@ -103,6 +130,13 @@ def locate(network: Network, slot: Slot) -> tuple[object, str]:
     return owner, name
 
 
+def tensor_of(network: Network, slot: Slot) -> Tensor:
+    """The tensor of `slot`."""
+    owner, name = locate(network, slot)
+    tensor: Tensor = getattr(owner, name)
+    return tensor
+
+
 def start_counters(network: Network) -> None:
     """Batch norm counts its batches, which no file holds: from 0."""
     import torch
@@ -132,8 +166,7 @@ def save(network: Network, path: str | Path, header: Header, *, layers: int | No
 def tensors(network: Network) -> Iterator[tuple[Slot, Tensor]]:
     """Every tensor of the network in file order."""
     for slot in layout(network.graph):
-        owner, name = locate(network, slot)
-        yield slot, getattr(owner, name)
+        yield slot, tensor_of(network, slot)
 
 
 def save_first_layers(graph: Graph, path: str | Path, out: str | Path, layers: int) -> int:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from conftest import ROOT
 
+from conftest import ROOT
 from darkparse.cli import main
 
 CFG, WEIGHTS, PICTURE = (
@@ -171,7 +171,10 @@ def test_batches_give_the_same(batch: str) -> None:
         (["detect", CFG, WEIGHTS, PICTURE, "--device", "cuda:99"], "Error: device 'cuda:99': "),
         (["detect", CFG, WEIGHTS, "*.nothing"], "Error: *.nothing: no file matches"),
         (["detect", CFG, WEIGHTS, "."], "Error: .: no image in this folder"),
-        (["detect", CFG, WEIGHTS, PICTURE, "--json", "no/folder/r.json"], "no/folder/r.json: No such file or directory"),
+        (
+            ["detect", CFG, WEIGHTS, PICTURE, "--json", "no/folder/r.json"],
+            "no/folder/r.json: No such file or directory",
+        ),
         (["download", "yolov33"], "Error: "),
     ],
     ids=str,

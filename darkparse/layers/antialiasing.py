@@ -1,6 +1,8 @@
 """The option `antialiasing` of [convolutional] and [maxpool]: no stride, then a blur that has it."""
 
-from ..registry import Shape
+from collections.abc import Sequence
+
+from ..registry import Reader, Shape
 
 
 def blurred(x: Shape, kind: int, strides: tuple[int, int]) -> Shape:
@@ -11,3 +13,9 @@ def blurred(x: Shape, kind: int, strides: tuple[int, int]) -> Shape:
     if not kind:
         return x
     return Shape(x.c, *((n - kind) // step + 1 for n, step in zip((x.h, x.w), strides, strict=True)))
+
+
+def check_readers(kind: int, strides: tuple[int, int], readers: Sequence[Reader]) -> None:
+    """Raises ValueError where a layer names this one, and Darknet would give it the size before the blur."""
+    if (kind == 2 or (kind == 1 and strides != (1, 1))) and any(r.layer.names(r.position) for r in readers):
+        raise ValueError("antialiasing: Darknet gives a layer that names this one the size before the blur")

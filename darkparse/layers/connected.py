@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..activations import NAMES
+from ..activations import ELSEWHERE, NAMES, lacking
 from ..options import option
 from ..registry import LayerDef, Shape, Stored, section
 
@@ -22,6 +22,10 @@ class Connected(LayerDef):
     outputs: int = option(1, name="output", least=1)
     activation: str = option("logistic", choices=NAMES)
     batch_normalize: bool = False
+
+    def oddities(self) -> Iterator[str]:
+        """Activations that Darknet lacks here."""
+        return lacking(self.activation, ELSEWHERE)
 
     def output(self, *inputs: Shape) -> Shape:
         """`output` single values."""

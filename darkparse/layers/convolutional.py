@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..activations import NAMES
 from ..options import ignored, option, unsupported
-from ..registry import LayerDef, Shape, Stored, absolute, section
-from .antialiasing import blurred
+from ..registry import LayerDef, Reader, Shape, Stored, absolute, section
+from .antialiasing import blurred, check_readers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,22 +76,24 @@ class Convolutional(LayerDef):
     @property
     def parts(self) -> int:
         """The groups that count: XNOR layers have none."""
-        return 1 if self.xnor else self.groups
+        return 1 if self.xnor and self.dialect.xnor_folds_norm else self.groups
 
     def shares(self, index: int) -> int | None:
         """The layer named by `share_index`."""
         return None if self.share_index == NO_LAYER else absolute(index, self.share_index)
 
-    def placed(self, readers: Sequence[LayerDef]) -> LayerDef:
+    def placed(self, readers: Sequence[Reader]) -> LayerDef:
         """Drops `bin_output` where the values themselves are read; refuses to blur what Darknet then misreads."""
-        summed = any(reader.sums_inputs for reader in readers)
-        if summed and self.antialiasing:
-            raise ValueError("antialiasing: Darknet gives a [route], [shortcut], ... the size before the blur")
-        return replace(self, bin_output=False) if summed and self.bin_output else self
+        check_readers(self.antialiasing, self.strides, readers)
+        plain = any(reader.layer.needs_values(reader.position) for reader in readers)
+        return replace(self, bin_output=False) if plain and self.bin_output else self
 
     def output(self, *inputs: Shape) -> Shape:
         """`filters` channels; Darknet leaves the dilation out of the sum."""
         (x,) = inputs
+        down, across = self.strides
+        if self.xnor and (self.spread > 1 or self.antialiasing or down != across):
+            raise ValueError("xnor=1: Darknet's code for it knows no dilation, antialiasing or unequal strides")
         if x.c % self.parts or self.filters % self.parts:
             raise ValueError(f"groups={self.groups} does not divide {x.c} channels and filters={self.filters}")
         down, across = (1, 1) if self.antialiasing else self.strides

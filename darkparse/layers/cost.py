@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..options import option
-from ..registry import LayerDef, Shape, section
+from ..registry import LayerDef, Reader, Shape, section
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +22,13 @@ class Cost(LayerDef):
     scale: float = 1.0
     ratio: float = 0.0
     noobj: float = 1.0
+    thresh: float = 0.0
+
+    def placed(self, readers: Sequence[Reader]) -> LayerDef:
+        """Nothing to read at inference."""
+        if readers:
+            raise ValueError("has no output at inference, but a layer reads it; expected it to be the last")
+        return self
 
     def output(self, *inputs: Shape) -> Shape:
         """The same."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..activations import NAMES
-from ..options import option
+from ..options import option, unsupported
 from ..registry import LayerDef, Shape, Stored, section
 from .convolutional import Convolutional
 
@@ -30,7 +30,9 @@ class Crnn(LayerDef):
     groups: int = option(1, least=1)
     activation: str = option("logistic", choices=NAMES)
     batch_normalize: bool = False
-    xnor: bool = False
+    xnor: bool = unsupported(False)  # reads beyond its buffers in Darknet
+    output_filters: int = unsupported(0)  # pjreddie's name for output
+    hidden_filters: int = unsupported(0)
     shortcut: bool = False
 
     def steps(self, x: Shape) -> dict[str, tuple[Convolutional, Shape]]:
@@ -38,7 +40,7 @@ class Crnn(LayerDef):
         common = {
             "dialect": self.dialect, "size": self.size, "stride": self.stride, "dilation": self.dilation,
             "pad": self.pad, "padding": self.padding, "groups": self.groups, "activation": self.activation,
-            "batch_normalize": int(self.batch_normalize), "xnor": self.xnor,
+            "batch_normalize": int(self.batch_normalize),
         }  # fmt: skip
         hidden = Convolutional(filters=self.hidden, **common)  # type: ignore[arg-type]
         output = Convolutional(filters=self.outputs, **common)  # type: ignore[arg-type]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..options import ignored, option
-from ..registry import LayerDef, Shape, section
-from .antialiasing import blurred
+from ..options import option, unsupported
+from ..registry import LayerDef, Reader, Shape, section
+from .antialiasing import blurred, check_readers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +50,7 @@ class Pool(LayerDef):
 
     def operations(self, *inputs: Shape) -> float:
         """One for each value of each window."""
-        return float(self.window**2 * self.output(*inputs).size)
+        return float(self.window**2 * self.windows(inputs[0], self.strides).size)
 
     def describe(self) -> tuple[str, str]:
         """As Darknet's table has it."""
@@ -66,7 +67,12 @@ class Maxpool(Pool):
     maxpool_depth: bool = False
     out_channels: int = option(1, least=1)
     antialiasing: int = option(0, choices=(0, 1, 2))
-    maxpool_zero_nonmax: bool = ignored(False)
+    maxpool_zero_nonmax: bool = unsupported(False)
+
+    def placed(self, readers: Sequence[Reader]) -> LayerDef:
+        """Refuses to blur what Darknet then misreads."""
+        check_readers(self.antialiasing, self.strides, readers)
+        return self
 
     def output(self, *inputs: Shape) -> Shape:
         """As many channels as before, or `out_channels` of the same size with `maxpool_depth`."""
@@ -74,9 +80,19 @@ class Maxpool(Pool):
         if not self.maxpool_depth:
             plain = self.windows(x, (1, 1) if self.antialiasing else self.strides)
             return blurred(plain, self.antialiasing, self.strides)
+        if self.antialiasing:
+            raise ValueError(
+                "maxpool_depth=1 and antialiasing: Darknet leaves out the blur, but not its change of size"
+            )
         if self.out_channels > x.c:
             raise ValueError(f"out_channels={self.out_channels} of only {x.c} channels")
         return x._replace(c=self.out_channels)
+
+    def operations(self, *inputs: Shape) -> float:
+        """One for each value of each window, before the blur; over channels, as many as a window would have."""
+        (x,) = inputs
+        out = x if self.maxpool_depth else self.windows(x, (1, 1) if self.antialiasing else self.strides)
+        return float(self.window**2 * out.size)
 
     def build(self, *inputs: Shape) -> nn.Module:
         """A window maximum, or one over channels."""

@@ -27,7 +27,7 @@ class Region(HeadDef):
     background: bool = unsupported(False)  # pjreddie
     tree: Tree | None = option(None, read=read_tree)
     map: tuple[int, ...] = option((), read=read_map)
-    classfix: int = option(0, choices=(0, -1))
+    classfix: int = 0
     # training alone
     max: int = option(200, least=1)
     log: bool = False
@@ -80,6 +80,11 @@ class Region(HeadDef):
         from ..modules.region import activate_region
 
         return activate_region(self, raw)
+
+    def stored(self, raw: Tensor) -> Tensor:
+        """See `HeadDef.stored`; AlexeyAB's fork keeps the entries of a box together."""
+        y = self.activate(raw)
+        return (y if self.dialect.planar_region else y.permute(0, 3, 4, 1, 2)).reshape(raw.shape)
 
     def decode(self, raw: Tensor, width: int, height: int, hier: float = 0.5) -> Predictions:
         """See `HeadDef.decode`; the network's size has no effect."""

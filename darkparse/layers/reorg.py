@@ -12,26 +12,39 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@section("reorg")
 @dataclass(frozen=True, kw_only=True)
-class Reorg(LayerDef):
-    """Source: src/parser.c parse_reorg_old, src/reorg_old_layer.c (AlexeyAB 59596d7)."""
+class Blocks(LayerDef):
+    """What both have in common."""
 
     stride: int = option(1, least=1)
+
+    def output(self, *inputs: Shape) -> Shape:
+        """A `stride`-th of the rows and columns, and as many values as before."""
+        (x,), s = inputs, self.stride
+        if x.h % s or x.w % s:
+            raise ValueError(f"stride={s} must divide {x.w}x{x.h}")
+        return Shape(x.c * s * s, x.h // s, x.w // s)
+
+    def describe(self) -> tuple[str, str]:
+        """The stride."""
+        return "", f"/{self.stride:2d}"
+
+
+@section("reorg")
+@dataclass(frozen=True, kw_only=True)
+class Reorg(Blocks):
+    """Source: src/parser.c parse_reorg_old, src/reorg_old_layer.c (AlexeyAB 59596d7)."""
+
     reverse: bool = False
     flatten: bool = unsupported(False)  # pjreddie
     extra: int = unsupported(0)  # pjreddie
 
     def output(self, *inputs: Shape) -> Shape:
-        """A `stride`-th of the rows and columns, and as many values as before; with `reverse` the other way."""
+        """As many values as before; with `reverse` in `stride` times the rows and columns."""
         (x,), s = inputs, self.stride
-        self.check(x)
-        return Shape(x.c // (s * s), x.h * s, x.w * s) if self.reverse else Shape(x.c * s * s, x.h // s, x.w // s)
-
-    def check(self, x: Shape) -> None:
-        """Raises ValueError where blocks or channels do not come out even."""
-        if x.c % self.stride**2 or (not self.reverse and (x.h % self.stride or x.w % self.stride)):
-            raise ValueError(f"stride={self.stride} must divide {x.w}x{x.h}, and its square {x.c} channels")
+        if x.c % (s * s):
+            raise ValueError(f"stride={s}: its square must divide {x.c} channels")
+        return Shape(x.c // (s * s), x.h * s, x.w * s) if self.reverse else super().output(x)
 
     def build(self, *inputs: Shape) -> nn.Module:
         """The old order."""
@@ -39,22 +52,13 @@ class Reorg(LayerDef):
 
         return OldReorg(self.stride, self.reverse)
 
-    def describe(self) -> tuple[str, str]:
-        """The stride."""
-        return "", f"/{self.stride:2d}"
-
 
 @section("reorg3d")
 @dataclass(frozen=True, kw_only=True)
-class Reorg3d(Reorg):
+class Reorg3d(Blocks):
     """Space to depth.  Source: src/parser.c parse_reorg, src/reorg_layer.c (AlexeyAB 59596d7)."""
 
     reverse: bool = unsupported(False)  # crashes in Darknet
-
-    def check(self, x: Shape) -> None:
-        """Raises ValueError where blocks do not come out even."""
-        if x.h % self.stride or x.w % self.stride:
-            raise ValueError(f"stride={self.stride} must divide {x.w}x{x.h}")
 
     def build(self, *inputs: Shape) -> nn.Module:
         """Space to depth."""

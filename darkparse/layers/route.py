@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ..options import ignored, option
 from ..registry import LayerDef, Shape, absolute, section
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 class Route(LayerDef):
     """Source: src/parser.c parse_route, src/route_layer.c (AlexeyAB 59596d7)."""
 
-    sums_inputs: ClassVar[bool] = True
-
     layers: tuple[int, ...] = option()
     groups: int = option(1, least=1)
     group_id: int = option(0, least=0)
@@ -29,6 +27,14 @@ class Route(LayerDef):
     def sources(self, index: int) -> Sequence[int]:
         """The layers named."""
         return [absolute(index, i) for i in self.layers]
+
+    def needs_values(self, position: int) -> bool:
+        """Of all."""
+        return True
+
+    def names(self, position: int) -> bool:
+        """All."""
+        return True
 
     def output(self, *inputs: Shape) -> Shape:
         """All channels, or a `groups`-th of them."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from ..activations import NAMES
+from ..activations import ELSEWHERE, NAMES, lacking
 from ..options import option
 from ..registry import LayerDef, Shape, absolute, section
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 class ScaleChannels(LayerDef):
     """Source: src/parser.c parse_scale_channels, src/scale_channels_layer.c (AlexeyAB 59596d7)."""
 
-    sums_inputs: ClassVar[bool] = True
-
     from_: int = option(name="from")
     scale_wh: bool = False
     activation: str = option("linear", choices=NAMES)
@@ -28,6 +26,18 @@ class ScaleChannels(LayerDef):
     def sources(self, index: int) -> Sequence[int]:
         """The scales before, the features in `from`."""
         return index - 1, absolute(index, self.from_)
+
+    def needs_values(self, position: int) -> bool:
+        """Of both."""
+        return True
+
+    def names(self, position: int) -> bool:
+        """All but the layer before."""
+        return position > 0
+
+    def oddities(self) -> Iterator[str]:
+        """Activations that Darknet lacks here."""
+        return lacking(self.activation, ELSEWHERE)
 
     def output(self, *inputs: Shape) -> Shape:
         """The features' shape."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from ..activations import NAMES
+from ..activations import CONVOLUTIONAL, NAMES, lacking
 from ..options import option
 from ..registry import LayerDef, Shape, Stored, absolute, section
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 class Shortcut(LayerDef):
     """Source: src/parser.c parse_shortcut (AlexeyAB 59596d7; `alpha`, `beta` and unequal sizes pjreddie f6afaab)."""
 
-    sums_inputs: ClassVar[bool] = True
-
     from_: tuple[int, ...] = option(name="from")
     activation: str = option("linear", choices=NAMES)
     weights_type: str = option("none", choices=("none", "per_feature", "per_layer", "per_channel"))
@@ -31,6 +29,18 @@ class Shortcut(LayerDef):
     def sources(self, index: int) -> Sequence[int]:
         """The layer before, then those named."""
         return [index - 1, *(absolute(index, i) for i in self.from_)]
+
+    def needs_values(self, position: int) -> bool:
+        """Of the layer before and the first that it names."""
+        return position < 2
+
+    def names(self, position: int) -> bool:
+        """All but the layer before."""
+        return position > 0
+
+    def oddities(self) -> Iterator[str]:
+        """Activations that Darknet lacks here."""
+        return lacking(self.activation, CONVOLUTIONAL)
 
     def output(self, *inputs: Shape) -> Shape:
         """The shape of the layer before: extra channels of the others are left out."""

@@ -17,10 +17,9 @@ IOU_LOSSES = ("mse", "iou", "giou", "diou", "ciou")
 UNSET_ANCHOR = 0.5  # src/yolo_layer.c make_yolo_layer: the size of an anchor that the cfg leaves out
 
 
-@section("yolo")
 @dataclass(frozen=True, kw_only=True)
-class Yolo(HeadDef):
-    """Source: src/parser.c parse_yolo, src/yolo_layer.c (AlexeyAB 59596d7)."""
+class AnchorHead(HeadDef):
+    """What both have in common."""
 
     entries: ClassVar[int] = 5  # of a box, besides its classes: x, y, w, h, objectness
 
@@ -28,7 +27,6 @@ class Yolo(HeadDef):
     num: int = option(1, least=1)
     mask: tuple[int, ...] = option((), least=0)
     anchors: tuple[float, ...] = ()  # pairs of width and height, px of the network's input
-    new_coords: bool = False
     scale_x_y: float = 1.0
     nms_kind: str = option("default", choices=("default", "greedynms", "diounms", "cornersnms"))
     beta_nms: float = 0.6
@@ -50,16 +48,7 @@ class Yolo(HeadDef):
     max_delta: float = 3.4e38
     label_smooth_eps: float = 0.0
     objectness_smooth: bool = False
-    focal_loss: bool = False
     counters_per_class: tuple[int, ...] = ()
-    show_details: int = 1
-    # tracking in Darknet's video demo
-    embedding_layer: int = ignored(999999)
-    track_history_size: int = ignored(5)
-    sim_thresh: float = ignored(0.8)
-    dets_for_track: int = ignored(1)
-    dets_for_show: int = ignored(1)
-    track_ciou_norm: float = ignored(0.01)
 
     @property
     def suppression(self) -> tuple[str, float]:
@@ -104,6 +93,24 @@ class Yolo(HeadDef):
 
         return nn.Identity()
 
+
+@section("yolo")
+@dataclass(frozen=True, kw_only=True)
+class Yolo(AnchorHead):
+    """Source: src/parser.c parse_yolo, src/yolo_layer.c (AlexeyAB 59596d7)."""
+
+    new_coords: bool = False
+    # training alone
+    focal_loss: bool = False
+    show_details: int = 1
+    # tracking in Darknet's video demo
+    embedding_layer: int = ignored(999999)
+    track_history_size: int = ignored(5)
+    sim_thresh: float = ignored(0.8)
+    dets_for_track: int = ignored(1)
+    dets_for_show: int = ignored(1)
+    track_ciou_norm: float = ignored(0.01)
+
     def activate(self, raw: Tensor) -> Tensor:
         """Logistic where Darknet has it, x and y stretched by `scale_x_y`."""
         from ..modules.yolo import activate_yolo
@@ -119,7 +126,7 @@ class Yolo(HeadDef):
 
 @section("Gaussian_yolo")
 @dataclass(frozen=True, kw_only=True)
-class GaussianYolo(Yolo):
+class GaussianYolo(AnchorHead):
     """Source: src/parser.c parse_gaussian_yolo, src/gaussian_yolo_layer.c (AlexeyAB 59596d7)."""
 
     entries: ClassVar[int] = 9  # x, y, w, h, each with its deviation, and objectness

@@ -25,7 +25,7 @@ class Blurred(nn.Module):
 
     def share(self, other: nn.Module) -> None:
         """Use the tensors of `other`."""
-        self.layer.share(getattr(other, "layer", other))  # type: ignore[operator]
+        self.layer.share(other)  # type: ignore[operator]
 
 
 def with_blur(layer: nn.Module, kind: int, strides: tuple[int, int]) -> nn.Module:

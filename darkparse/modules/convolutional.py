@@ -45,6 +45,7 @@ class ConvNormAct(nn.Module):
 
     def share(self, other: nn.Module) -> None:
         """Use the tensors of `other`, keeping stride, dilation and activation."""
+        other = getattr(other, "layer", other)  # behind a blur
         assert isinstance(other, ConvNormAct)
         self.conv.weight, self.conv.bias, self.norm = other.conv.weight, other.conv.bias, other.norm
 
@@ -72,7 +73,7 @@ class XnorConvNormAct(ConvNormAct):
         down, across = self.conv.padding
         padded = F.pad(signs, (across, across, down, down), value=self.border)
         binary = torch.where(weight > 0, mean, -mean)
-        y = F.conv2d(padded, binary, bias, self.conv.stride, 0, self.conv.dilation)
+        y = F.conv2d(padded, binary, bias, self.conv.stride, 0, self.conv.dilation, self.conv.groups)
         result: Tensor = self.activation(y if folded else self.norm(y))
         return result
 

@@ -55,7 +55,7 @@ def decode_region(head: Region, raw: Tensor, hier: float) -> Predictions:
     centre = torch.stack([(columns + position[..., 0]) / grid[0], (rows + position[..., 1]) / grid[1]], -1)
     boxes = torch.cat([centre, size], -1)
     objectness, classes = y[..., 4], y[..., 5:]
-    if head.classfix == -1:
+    if head.classfix == -1 and not head.dialect.planar_region:
         objectness = torch.where(objectness < 0.5, 0.0, objectness)
     if head.tree:
         one = top_of_tree if head.dialect.top_of_tree else deepest_likely

@@ -12,6 +12,7 @@ from .activation import activation
 if TYPE_CHECKING:
     from ..layers.shortcut import Shortcut
 
+RELU_FLOOR = 1e-3  # src/network.c lrelu
 NORMALIZATION_EPS = 1e-4  # src/blas.c shortcut_multilayer_cpu (AlexeyAB 59596d7)
 
 
@@ -36,7 +37,9 @@ class Add(nn.Module):
         if self.weight is not None:
             share = self.shares(self.weight)
             x = x * share[0]
-            others = tuple(other * w[: other.shape[1]] for other, w in zip(others, share[1:], strict=True))
+            others = tuple(
+                other[:, : x.shape[1]] * w[: other.shape[1]] for other, w in zip(others, share[1:], strict=True)
+            )
         for other in others:
             x = self.add(x, other)
         y: Tensor = self.activation(x)
@@ -44,7 +47,7 @@ class Add(nn.Module):
 
     def shares(self, weight: Tensor) -> Tensor:
         """`(inputs, 1 or C)` weights normalized over the inputs, as `(inputs, 1 or C, 1, 1)`."""
-        positive = (weight - weight.amax(0)).exp() if self.softmax else weight.relu()
+        positive = (weight - weight.amax(0)).exp() if self.softmax else weight.clamp(min=RELU_FLOOR)
         return (positive / (positive.sum(0) + NORMALIZATION_EPS))[..., None, None]
 
     def add(self, x: Tensor, other: Tensor) -> Tensor:
