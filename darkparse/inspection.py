@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import CfgError, DarkparseError, WeightsError
+from .errors import DarkparseError, WeightsError
 from .graph import Graph, read_graph
 from .layout import FLOAT, fit, layout, read_header
 
@@ -68,9 +68,9 @@ def verdict(path: str | Path, cfg: Path) -> str:
     try:
         graph = read_graph(cfg, complain=lambda *_: None)
         layers = fit(graph, path, partial=True).layers
-    except CfgError as why:
-        return f"not read: {why}"
     except WeightsError as why:
         _, fits, classes = str(why).partition("; the file fits this cfg with ")
         return f"no; it would with {classes}" if fits else "no"
+    except DarkparseError as why:
+        return f"not read: {why}"
     return "fits" if layers == len(graph.nodes) else f"its first {layers} of {len(graph.nodes)} layers"

@@ -24,12 +24,11 @@ BATCH_NORM = ("scales", "rolling_mean", "rolling_variance")
 _OTHER_FILES = (  # first bytes of what is often saved as .weights by mistake
     (b"version https://git-lfs", "a Git LFS pointer: the file itself was not fetched (`git lfs pull`)"),
     (b"PK\x03\x04", "a zip archive or a PyTorch checkpoint (.pt)"),
-    (b"\x80\x02", "a pickled PyTorch checkpoint (.pt)"),
+    *((bytes([0x80, protocol]), "a pickled PyTorch checkpoint (.pt)") for protocol in range(2, 6)),
     (b"\x89HDF", "an HDF5 file (Keras)"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7-Zip archive"),
     (b"Rar!", "a RAR archive"),
-    (b"ustar", "a tar archive"),
     (b"[net]", "a cfg file"),
     (b"{", "JSON"),
     (b"#", "text"),
@@ -155,10 +154,10 @@ def recognise(first: bytes) -> str:
     for start, name in _OTHER_FILES:
         if text.startswith(start):
             return name
-    if first[8:10] == b'{"':
-        return "a safetensors file"
-    printable = sum(32 <= byte < 127 or byte in b"\t\r\n" for byte in first)
-    return "text" if printable == len(first) and len(first) >= 16 else ""
+    for place, start, name in ((8, b'{"', "a safetensors file"), (257, b"ustar", "a tar archive")):
+        if first.startswith(start, place):
+            return name
+    return "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in first) else ""
 
 
 class Fit(NamedTuple):

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def load(network: Network, path: str | Path, *, partial: bool = False) -> Fit:
     """Fill `network` from a .weights file.
 
-    The file is read once, into one block of memory; a network on the meta device gets its tensors there.
+    The file is read once, into one block of memory; a network on the meta device gets its tensors there.  What the
+    file does not hold (layers with `dontload`, those after a partial file's end) stays as it is.
 
     Args:
         partial: accept a file that ends after any layer, such as darknet53.conv.74
@@ -56,23 +57,13 @@ def load(network: Network, path: str | Path, *, partial: bool = False) -> Fit:
 
 
 def put_defaults(network: Network, layers: int) -> None:
-    """Fill what `dontloadscales` leaves out, as Darknet does.
-
-    Raises:
-        WeightsError: another tensor that no file holds has no memory either
-    """
+    """Fill what `dontloadscales` leaves out of the first `layers` layers, as Darknet does."""
     import torch
 
-    held = {str(slot) for slot in layout(network.graph, loading=True) if slot.node.index < layers}
     for slot in layout(network.graph):
-        if str(slot) in held:
-            continue
-        if slot.node.layer.dontloadscales and slot.node.index < layers and slot.stored.name in DEFAULTS:
+        layer = slot.node.layer
+        if layer.dontloadscales and not layer.dontload and slot.node.index < layers and slot.stored.name in DEFAULTS:
             put(network, slot, torch.full((slot.stored.size,), DEFAULTS[slot.stored.name]))
-        elif tensor_of(network, slot).is_meta:
-            raise WeightsError(
-                f"{slot}: not in the file; expected a network whose tensors have memory, `Network(graph)`"
-            )
 
 
 def read_values(path: str | Path, header: Header) -> np.ndarray:
@@ -156,6 +147,9 @@ def save(network: Network, path: str | Path, header: Header, *, layers: int | No
         WeightsError: it cannot be written
     Source: src/parser.c save_weights_upto (AlexeyAB 59596d7)
     """
+    if header.seen >= (most := 2 ** (64 if header.long_seen else 32)):
+        what = f"{header.seen:,} images seen; expected at most {most - 1:,} in a header of version {header.version}"
+        raise WeightsError(f"{path}: {what}")
     with writing(path, WeightsError) as file:
         file.write(header.pack())
         for slot, tensor in tensors(network):
