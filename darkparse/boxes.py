@@ -77,8 +77,9 @@ def nms(
     keep = np.ones(len(boxes), dtype=bool)
     order = np.lexsort((-scores, labels))  # by class, then best first
     starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
-    for group in np.split(order, starts[1:]):
-        keep[group] = suppress(boxes[group], thresh, betas.get(kind))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # boxes of an untrained network
+        for group in np.split(order, starts[1:]):
+            keep[group] = suppress(boxes[group], thresh, betas.get(kind))
     return np.flatnonzero(keep)
 
 

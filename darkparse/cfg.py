@@ -52,11 +52,17 @@ def read_text(path: str | Path, error: type[DarkparseError] = DarkparseError) ->
         return data.decode("latin-1")
 
 
+def read_lines(path: str | Path, error: type[DarkparseError] = DarkparseError) -> list[str]:
+    """The lines of a small file, without the blanks around them; see `read_text`."""
+    return [line.strip() for line in read_text(path, error).split("\n")]
+
+
 def read_cfg(path: str | Path, complain: Complain = warn) -> list[Section]:
     """The sections of a cfg file.
 
     Raises:
-        CfgError: the file is missing, holds no section, or a line cannot be understood
+        CfgError: the file holds no section, or a line cannot be understood
+        DarkparseError: it cannot be read
     """
     text = read_text(path)
     if "\0" in text[:4096]:

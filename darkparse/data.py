@@ -1,10 +1,11 @@
 """Names of classes and .data files: found, read, and checked against the network."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .cfg import read_text
+from .cfg import read_lines
 from .errors import DataError
 from .graph import Graph
 
@@ -28,7 +29,7 @@ class Data:
             return None
         folder = self.file.parent
         for place in (folder / self.values[key], Path(self.values[key]), folder.parent / self.values[key]):
-            if place.exists():
+            if os.path.exists(place):
                 return place
         raise DataError(f"{self.file}: {key}: no file {self.values[key]!r} beside it, here, or in the folder above it")
 
@@ -40,14 +41,14 @@ def read_data(path: str | Path) -> Data:
         DataError: it is missing, or a line is not `key = value`
     """
     values: dict[str, str] = {}
-    for number, raw in enumerate(read_text(path, DataError).splitlines(), 1):
-        line = raw.strip()
+    for number, line in enumerate(read_lines(path, DataError), 1):
         if not line or line[0] in "#;":
             continue
         key, equals, value = line.partition("=")
         if not equals:
             raise DataError(f"{path}:{number}: expected 'key = value', got {line[:40]!r}")
-        values.setdefault(key.strip(), value.strip())
+        if value.strip():  # src/option_list.c read_option passes over the others
+            values.setdefault(key.strip(), value.strip())
     return Data(Path(path), values)
 
 
@@ -57,7 +58,7 @@ def read_names(path: str | Path) -> tuple[str, ...]:
     Raises:
         DataError: it is missing or empty
     """
-    names = [line.strip() for line in read_text(path, DataError).splitlines()]
+    names = read_lines(path, DataError)
     while names and not names[-1]:
         names.pop()
     if not names:
@@ -117,5 +118,7 @@ def shipped() -> Path:
 def find_cfg(name: str) -> Path:
     """A cfg by its path, or else one that comes with darkparse, by its name with or without ".cfg"."""
     path = Path(name)
-    own = shipped() / path.with_suffix(".cfg").name
-    return own if not path.exists() and path.parent == Path() and own.is_file() else path
+    if os.path.exists(path) or path.parent != Path() or path.suffix not in ("", ".cfg"):
+        return path
+    own = shipped() / f"{path.stem}.cfg"
+    return own if os.path.isfile(own) else path

@@ -15,6 +15,7 @@ from .plan import Step, peak, plan
 from .registry import HeadDef, LayerDef, Reader, Shape, Stored, define
 
 IMAGE = -1  # the source index of the network's own input
+ROUND = 512  # px; a multiple of all strides in use
 LARGEST = 2**31 - 1  # Darknet counts values in C ints
 
 
@@ -113,6 +114,7 @@ def read_graph(
         complain: what to do with oddities (unknown and repeated options): `errors.warn` or `errors.refuse`
     Raises:
         CfgError: the text, an option or a shape is wrong; says file, line, section and option
+        DarkparseError: the file cannot be read
     """
     sections = read_cfg(path, complain)
     if width or height:
@@ -123,7 +125,7 @@ def read_graph(
 def check_stride(sections: Sequence[Section], width: int | None, height: int | None) -> None:
     """Raises GraphError where another size than the cfg's is no multiple of what its heads need."""
     try:
-        stride = resolve(sections, complain=lambda *_: None).stride
+        stride = resolve(sections, width=ROUND, height=ROUND, complain=lambda *_: None).stride
     except CfgError:
         return  # at its own size the cfg is wrong; the other size may be right
     for name, size in (("width", width), ("height", height)):
@@ -147,6 +149,8 @@ def resolve(
         raise GraphError("expected [net] to be the first section", head.where())
     net = read_options(Net, head, complain)
     net = replace(net, width=width or net.width, height=height or net.height)
+    if not net.shape.size:
+        raise GraphError("expected width, height and channels (or else inputs), each at least 1", head.where())
     check_size(net.shape, "[net]", head.where())
     if not rest:
         raise GraphError("no layer after it", head.where())
@@ -167,10 +171,10 @@ def place(index: int, part: Section, layer: LayerDef, before: Sequence[Node], im
     where = part.where()
     sources = tuple(layer.sources(index))
     for source in sources:
-        if not IMAGE <= source < index:
-            raise GraphError(f"layer {index} reads layer {source}; expected one from 0 to {index - 1}", where)
-    if (shared := layer.shares(index)) is not None and not 0 <= shared < index:
-        raise GraphError(f"layer {index} shares layer {shared}; expected one from 0 to {index - 1}", where)
+        if source != index - 1:  # the layer before, or the image
+            check_index(index, "reads", source, where)
+    if (shared := layer.shares(index)) is not None:
+        check_index(index, "shares", shared, where)
     inputs = tuple(before[source].shape if source >= 0 else image for source in sources)
     try:
         node = Node(index, layer, sources, inputs, layer.output(*inputs), where, shared)
@@ -185,6 +189,15 @@ def place(index: int, part: Section, layer: LayerDef, before: Sequence[Node], im
     return node
 
 
+def check_index(index: int, verb: str, of: int, where: Location) -> None:
+    """Raises GraphError where layer `index` names a layer `of` that is not before it."""
+    if 0 <= of < index:
+        return
+    named = f"layer {of}" if of >= 0 else f"{of - index}, a layer before the first"
+    wanted = f"expected one from 0 to {index - 1}" if index else "expected none, as it is the first"
+    raise GraphError(f"layer {index} {verb} {named}; {wanted}", where)
+
+
 def check_size(shape: Shape, what: str, where: Location) -> None:
     """Raises GraphError where a shape is empty or beyond what Darknet could count."""
     if min(shape) < 1:
@@ -197,7 +210,9 @@ def check_sharing(node: Node, other: Node) -> None:
     """Raises GraphError where the tensors of `other` would not fit `node`."""
     own = [stored.shape for stored in node.layer.tensors(*node.inputs)]
     theirs = [stored.shape for stored in other.layer.tensors(*other.inputs)]
-    if type(other.layer) is not type(node.layer) or own[-1] != theirs[-1] or len(own) > len(theirs):
+    if type(other.layer) is type(node.layer) and own[-1] == theirs[-1] and len(own) > len(theirs):
+        raise GraphError(f"layer {other.index} [{other.layer.section}] has no batch norm to share", node.where)
+    if type(other.layer) is not type(node.layer) or own[-1] != theirs[-1]:
         wanted = "x".join(str(n) for n in own[-1])
         raise GraphError(f"layer {other.index} [{other.layer.section}] has no weights of {wanted} to share", node.where)
 

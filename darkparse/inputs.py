@@ -1,10 +1,11 @@
 """Which images a command line means."""
 
 import glob
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .cfg import read_text
+from .cfg import read_lines
 from .errors import DarkparseError, DataError
 
 SUFFIXES = frozenset({
@@ -25,7 +26,7 @@ def images(arguments: Iterable[str], stdin: Iterable[str]) -> Iterator[str]:
     for argument in arguments:
         if argument == "-":
             yield from (line.strip() for line in stdin if line.strip())
-        elif Path(argument).is_dir():
+        elif os.path.isdir(argument):
             yield from in_folder(Path(argument))
         elif argument.lower().endswith(".txt"):
             yield from in_list(Path(argument))
@@ -35,7 +36,10 @@ def images(arguments: Iterable[str], stdin: Iterable[str]) -> Iterator[str]:
 
 def in_folder(folder: Path) -> list[str]:
     """The images in a folder, by name."""
-    found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    try:
+        found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    except OSError as why:
+        raise DarkparseError(f"{folder}: {why.strerror}") from None
     if not found:
         raise DarkparseError(f"{folder}: no image in this folder")
     return found
@@ -43,15 +47,15 @@ def in_folder(folder: Path) -> list[str]:
 
 def in_list(path: Path) -> Iterator[str]:
     """The images that a list names, a line each, seen from the working folder or from the list's."""
-    for line in read_text(path, DataError).splitlines():
-        if name := line.strip().strip('"'):
+    for line in read_lines(path, DataError):
+        if name := line.strip('"'):
             near = path.parent / name
-            yield name if Path(name).exists() or not near.exists() else str(near)
+            yield name if os.path.exists(name) or not os.path.exists(near) else str(near)
 
 
 def matching(pattern: str) -> list[str]:
     """The file itself, or those that match where it is a pattern."""
-    if Path(pattern).exists() or not glob.has_magic(pattern):
+    if os.path.exists(pattern) or not glob.has_magic(pattern):
         return [pattern]
     found = sorted(glob.glob(pattern, recursive=True))
     if not found:

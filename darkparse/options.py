@@ -87,9 +87,12 @@ def _declared(cls: type) -> tuple[tuple[Field[Any], Any], ...]:
 
 
 def _integer(text: str, _: Path) -> int:
-    if not _INTEGER.fullmatch(text) or len(text) > 20 or abs(value := int(text.partition(".")[0])) > _INT_MAX:
+    if not _INTEGER.fullmatch(text):
         raise ValueError
-    return value
+    digits = text.partition(".")[0]
+    if len(digits) > 20 or abs(int(digits)) > _INT_MAX:
+        raise ValueError(f"expected an integer from -{_INT_MAX} to {_INT_MAX}, got {text[:40]!r}")
+    return int(digits)
 
 
 def _number(text: str, _: Path) -> float:
@@ -99,7 +102,7 @@ def _number(text: str, _: Path) -> float:
 
 
 def _flag(text: str, folder: Path) -> bool:
-    return _number(text, folder) != 0
+    return _integer(text, folder) != 0
 
 
 def _word(text: str, _: Path) -> str:
@@ -126,18 +129,20 @@ def _read(section: Section, name: str, kind: Any, rule: Any, complain: Complain)
     expected, reader = ("", rule["read"]) if rule.get("read") else _READERS[kind]
     if mark and kind is str:
         complain(OddValue, f"{mark + rest!r} is dropped; Darknet would take it for a part of the word", where)
-    if text.endswith(",") or ",," in text:
+    if "," in text and "" in text.split(",") and kind in (tuple[int, ...], tuple[float, ...]):
         complain(OddValue, "a comma without a value; Darknet would read a 0 there", where)
     try:
         value = reader(text, Path(section.file).parent)
     except ValueError as why:
-        raise OptionError(str(why) if not expected else f"expected {expected}, got {text!r}", where) from None
+        raise OptionError(str(why) or f"expected {expected}, got {text!r}", where) from None
     _check(value, expected, rule, where)
     return value
 
 
 def _check(value: Any, expected: str, rule: Any, where: Location) -> None:
     least, most, choices = rule.get("least"), rule.get("most"), rule.get("choices")
+    if isinstance(value, tuple):
+        expected += ", each"
     for one in value if isinstance(value, tuple) else (value,):
         if least is not None and one < least:
             raise OptionError(f"expected {expected} >= {least}, got {one}", where)

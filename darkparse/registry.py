@@ -175,6 +175,11 @@ class HeadDef(LayerDef):
 
 
 _LAYERS: dict[str, type[LayerDef]] = {}
+# src/parser.c string_to_layer_type, of both forks: what is still to be written
+_LATER = frozenset({
+    "crop", "detection", "local", "activation", "gru", "lstm", "conv_lstm", "history", "rnn", "lrn", "normalization",
+    "batchnorm", "empty", "silence", "implicit", "deconv", "deconvolutional", "l2norm", "logistic", "iseg",
+})  # fmt: skip
 Def = TypeVar("Def", bound=LayerDef)
 
 
@@ -199,8 +204,11 @@ def define(part: Section, dialect: Dialect = ALEXEYAB, complain: Complain = warn
         OptionError: an option is wrong
     """
     if part.name not in _LAYERS:
-        near = get_close_matches(part.name, _LAYERS, n=1)
-        raise UnknownSection("no such section" + "".join(f"; did you mean [{n}]?" for n in near), part.where())
+        if part.name in _LATER:
+            raise UnknownSection("darkparse does not know this section yet", part.where())
+        plain = {name.lower(): name for name in _LAYERS}
+        near = get_close_matches(part.name.lower(), plain, n=1)
+        raise UnknownSection("no such section" + "".join(f"; did you mean [{plain[n]}]?" for n in near), part.where())
     return read_options(_LAYERS[part.name], part, complain, dialect=dialect)
 
 

@@ -4,12 +4,19 @@ import json
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from .detections import Detections
 
 
 def predicted(path: str, milliseconds: float) -> str:
     """The line above an image's detections.  Source: src/detector.c test_detector."""
-    return f"{path}: Predicted in {milliseconds:f} milli-seconds."
+    return f"{printable(path)}: Predicted in {milliseconds:f} milli-seconds."
+
+
+def printable(text: str) -> str:
+    """Names of files that are no UTF-8, with U+FFFD where they are not."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def lines(detections: Detections, coordinates: bool = False) -> Iterator[str]:
@@ -24,7 +31,7 @@ def lines(detections: Detections, coordinates: bool = False) -> Iterator[str]:
         left, width = whole((cx - w / 2) * detections.width), whole(w * detections.width)
         top, height = whole((cy - h / 2) * detections.height), whole(h * detections.height)
         box = f"\t(left_x: {left:4d}   top_y: {top:4d}   width: {width:4d}   height: {height:4d})"
-        yield f"{row.name}: {row.score * 100:.0f}%{box if coordinates else ''}"
+        yield f"{row.name}: {np.float32(row.score) * np.float32(100):.0f}%{box if coordinates else ''}"
 
 
 def whole(value: float) -> int:
@@ -34,8 +41,9 @@ def whole(value: float) -> int:
 
 def json_frame(path: str, number: int, detections: Detections) -> str:
     """The JSON object of one image, `number` from 1.  Source: src/network.c detection_to_json."""
+    name = json.dumps(printable(path), ensure_ascii=False)
     objects = ", \n".join(f"  {one}" for one in json_objects(detections))
-    return f'{{\n "frame_id":{number}, \n "filename":{json.dumps(path)}, \n "objects": [ \n{objects}\n ] \n}}'
+    return f'{{\n "frame_id":{number}, \n "filename":{name}, \n "objects": [ \n{objects}\n ] \n}}'
 
 
 def json_objects(detections: Detections) -> Iterator[str]:
@@ -50,12 +58,12 @@ def json_objects(detections: Detections) -> Iterator[str]:
 def json_line(path: str, detections: Detections | None, error: str = "") -> str:
     """One image as one line of JSON, with boxes in px beside the relative ones, or with the error."""
     if detections is None:
-        return json.dumps({"filename": path, "error": error}, ensure_ascii=False)
+        return printable(json.dumps({"filename": path, "error": error}, ensure_ascii=False))
     shown = detections.shown()
     boxes = [[round(v, 2) for v in box] for box in shown.boxes.tolist()]
     objects = [json.loads(one) | {"box": box} for one, box in zip(json_objects(shown), boxes, strict=True)]
     size = {"width": detections.width, "height": detections.height}
-    return json.dumps({"filename": path, **size, "objects": objects}, ensure_ascii=False)
+    return printable(json.dumps({"filename": path, **size, "objects": objects}, ensure_ascii=False))
 
 
 def label_lines(detections: Detections) -> str:

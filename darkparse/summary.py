@@ -26,7 +26,7 @@ def line(node: Node, billions: float) -> str:
     filters, kernel = node.layer.describe()
     x, out = node.inputs[0], node.shape
     name = node.layer.short
-    if node.sources != (node.index - 1,):
+    if node.sources != (node.index - 1,) or name == "route":
         others = [str(i) for i in node.sources if i != node.index - 1 or name == "route"]
         name = f"{name} {', '.join(others)}"
     if node.shares is not None:

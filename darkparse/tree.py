@@ -1,12 +1,13 @@
 """The class trees of YOLO9000: which class is a kind of which."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from .cfg import read_text
+from .cfg import read_lines
 from .errors import DataError
 
 
@@ -103,14 +104,14 @@ def find_file(name: str, folder: Path) -> Path:
         ValueError: it is in none of them
     """
     for place in (Path(name), folder / name, folder.parent / name):
-        if place.is_file():
+        if os.path.isfile(place):  # False, too, where no file can have such a name
             return place
     raise ValueError(f"no file {name!r} here, in {folder} or above it")
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return [line for line in read_text(path, DataError).splitlines() if line.strip()]
+        return [line for line in read_lines(path, DataError) if line]
     except DataError as why:
         raise ValueError(str(why)) from None
 

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SHARED
 
+from conftest import ROOT, SHARED
 from darkparse.data import read_data, read_names, shipped
 from darkparse.errors import DarkparseWarning
 from darkparse.graph import Graph, read_graph

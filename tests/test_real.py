@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SHARED
 
+from conftest import SHARED
 from darkparse.boxes import iou
 
 REAL = SHARED / "real"

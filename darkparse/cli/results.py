@@ -147,7 +147,8 @@ def draw(result: Result, path: Path) -> None:
     picture = np.ascontiguousarray(result.image[..., order])
     shown = result.detections.shown()
     picture = drawn(picture, shown.boxes, shown.scores, shown.labels, shown.names)
-    done, data = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    done, data = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 92] if is_jpeg else [])
     if not done:
         raise DarkparseError(f"{path}: OpenCV cannot write this kind of image")
     with writing(path) as file:

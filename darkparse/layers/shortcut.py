@@ -53,7 +53,8 @@ class Shortcut(LayerDef):
         for other in others:
             same = (other.h, other.w) == (x.h, x.w)
             if not same and not (plain and _divides(x.w, other.w) == _divides(x.h, other.h) != 0):
-                raise ValueError(f"adds {other.w}x{other.h} to {x.w}x{x.h}, and neither divides the other")
+                why = "neither divides the other" if plain else "several or weighted ones must be of one size"
+                raise ValueError(f"adds {other.w}x{other.h} to {x.w}x{x.h}: {why}")
         return x
 
     def build(self, *inputs: Shape) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -58,18 +58,18 @@ class AnchorHead(HeadDef):
     @property
     def boxes_per_cell(self) -> int:
         """One for each anchor of the mask."""
-        return len(self.boxes)
+        return len(self.mask) or self.num
 
     @property
-    def boxes(self) -> tuple[int, ...]:
+    def boxes(self) -> Sequence[int]:
         """The anchors that this head uses."""
-        return self.mask or tuple(range(self.num))
+        return self.mask or range(self.num)
 
     @property
     def sizes(self) -> list[tuple[float, float]]:
         """Width and height of the anchor of each box, px."""
-        given = [*self.anchors[: 2 * self.num], *[UNSET_ANCHOR] * 2 * (self.num + max(self.boxes) + 1)]
-        return [(given[2 * i], given[2 * i + 1]) for i in self.boxes]
+        given = dict(enumerate(self.anchors[: 2 * self.num]))
+        return [(given.get(2 * i, UNSET_ANCHOR), given.get(2 * i + 1, UNSET_ANCHOR)) for i in self.boxes]
 
     def oddities(self) -> Iterator[str]:
         """Anchors that the mask names and the cfg does not give."""
@@ -80,9 +80,9 @@ class AnchorHead(HeadDef):
         """The same; it must have the right number of channels."""
         (x,) = inputs
         each = self.entries + self.classes
-        if x.c != (wanted := len(self.boxes) * each):
+        if x.c != (wanted := self.boxes_per_cell * each):
             raise ValueError(
-                f"reads {wanted} channels ({len(self.boxes)} boxes x ({self.entries} + classes={self.classes})), "
+                f"reads {wanted} channels ({self.boxes_per_cell} boxes x ({self.entries} + classes={self.classes})), "
                 f"but the layer before gives {x.c}; expected filters={wanted} there"
             )
         return x
