@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,22 @@ if TYPE_CHECKING:
     from ..detect import Model
 
 
-@click.command(context_settings={"ignore_unknown_options": False})
+SHARE = click.FloatRange(0, 1)
+
+
+@click.command()
 @click.argument("files", nargs=-1, required=True, metavar="CFG WEIGHTS IMAGE...")
 @click.option("--names", help="File with the names of the classes.")
 @click.option("--data", help=".data file that names it.")
-@click.option("--thresh", "-thresh", default=0.25, show_default=True, help="Least objectness and score, 0..1.")
-@click.option("--nms", "-nms", default=0.45, show_default=True, help="Overlap above which the weaker box goes.")
-@click.option("--hier", "-hier", default=0.5, show_default=True, help="Least certainty of a node of a class tree.")
+@click.option(
+    "--thresh", "-thresh", type=SHARE, default=0.25, show_default=True, help="Least objectness and score, 0..1."
+)
+@click.option(
+    "--nms", "-nms", type=SHARE, default=0.45, show_default=True, help="Overlap above which the weaker box goes."
+)
+@click.option(
+    "--hier", "-hier", type=SHARE, default=0.5, show_default=True, help="Least certainty of a node of a class tree."
+)
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(1), help="Images at a time.")
 @click.option("--width", type=int, help="Width of the network's input, px, in place of the cfg's.")
 @click.option("--height", type=int, help="Height of it.")
@@ -51,15 +60,12 @@ def detect(files: tuple[str, ...], **options: object) -> None:
     a .txt list, or - for names on standard input.  One image gets predictions.jpg beside it here; several are drawn
     with --out.  Exit status 1 if an image could not be read.
     """
-    cfg, weights, images = sort_out(files, options)
-    single = len(images) == 1 and not Path(images[0]).is_dir() and Path(images[0]).suffix.lower() != ".txt"
-    paths = inputs.images(images, sys.stdin)
-    total = None if "-" in images else list(paths)
+    cfg, weights, arguments = sort_out(files, options)
+    images: Iterable[str] = inputs.images(arguments, sys.stdin)
+    if "-" not in arguments:
+        images = list(images)
     model = load(cfg, weights, options)
-    wanted = Wanted.of(options, draw_here=single and total is not None and len(total) == 1)
-    failed = run(
-        model, total if total is not None else paths, len(total) if total is not None else None, wanted, options
-    )
+    failed = run(model, images, Wanted.of(options, draw_here=images == arguments and len(arguments) == 1), options)
     if failed:
         click.echo(f"{failed} image{'s' if failed > 1 else ''} could not be processed", err=True)
         sys.exit(1)
@@ -104,15 +110,13 @@ def load(cfg: str, weights: str, options: dict[str, object]) -> Model:
     return model
 
 
-def run(
-    model: Model, paths: Iterator[str] | list[str], total: int | None, wanted: Wanted, options: dict[str, object]
-) -> int:
+def run(model: Model, images: Iterable[str], wanted: Wanted, options: dict[str, object]) -> int:
     """Detect in all images; returns how many failed."""
     from ..detect import detect_files
 
-    keys = ("thresh", "nms", "hier", "batch")
-    numbers = {key: options[key] for key in keys}
+    total = len(images) if isinstance(images, list) else None
+    numbers = {key: options[key] for key in ("thresh", "nms", "hier", "batch")}
     with Results(wanted, total) as results:
-        for result in detect_files(model, paths, **numbers):  # type: ignore[arg-type]
+        for result in detect_files(model, images, **numbers):  # type: ignore[arg-type]
             results.add(result)
     return results.failed
