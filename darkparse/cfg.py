@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import CfgError, Complain, DarkparseError, Location, OddValue, RepeatedOption, warn
+from .errors import CfgError, Complain, DarkparseError, Location, OddValue, RepeatedOption, brief, warn
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,23 @@ class Section:
         return Location(self.file, entry.line if entry else self.line, self.name, option)
 
 
-def read_text(path: str | Path, error: type[DarkparseError] = DarkparseError) -> str:
-    """The text of a small file, whatever its encoding: UTF-8, UTF-16 with a mark, or else Latin-1.
+LONGEST = 1 << 20  # bytes of a cfg; the longest official one has 70 KB
+MOST_SECTIONS = 10_000
+
+
+def read_text(path: str | Path, error: type[DarkparseError] = DarkparseError, limit: int = 1 << 30) -> str:
+    """The text of a file, whatever its encoding: UTF-8, UTF-16 with a mark, or else Latin-1.
 
     Raises:
-        error: the file is missing, unreadable, or too large (16 MiB) to be text of this kind
+        error: the file is missing, unreadable, or larger than `limit` bytes
     """
     try:
         with open(path, "rb") as file:
-            data = file.read((16 << 20) + 1)
+            data = file.read(limit + 1)
     except (OSError, ValueError) as why:
         raise error(f"{path}: {getattr(why, 'strerror', None) or why}") from None
-    if len(data) > 16 << 20:
-        raise error(f"{path}: more than 16 MiB; expected a text file")
+    if len(data) > limit:
+        raise error(f"{path}: more than {limit:,} bytes; expected a shorter text file")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")
     try:
@@ -53,7 +57,7 @@ def read_text(path: str | Path, error: type[DarkparseError] = DarkparseError) ->
 
 
 def read_lines(path: str | Path, error: type[DarkparseError] = DarkparseError) -> list[str]:
-    """The lines of a small file, without the blanks around them; see `read_text`."""
+    """The lines of a file, without the blanks around them; see `read_text`."""
     return [line.strip() for line in read_text(path, error).split("\n")]
 
 
@@ -64,10 +68,12 @@ def read_cfg(path: str | Path, complain: Complain = warn) -> list[Section]:
         CfgError: the file holds no section, or a line cannot be understood
         DarkparseError: it cannot be read
     """
-    text = read_text(path)
+    text = read_text(path, limit=LONGEST)
     if "\0" in text[:4096]:
         raise CfgError("binary data; expected the text of a cfg", Location(str(path), 1))
     sections = list(parse(text, str(path), complain))
+    if len(sections) > MOST_SECTIONS:
+        raise CfgError(f"expected at most {MOST_SECTIONS:,} sections", sections[MOST_SECTIONS].where())
     if not sections:
         raise CfgError("no [section] in it; expected a cfg that begins with [net]", Location(str(path), 1))
     return sections
@@ -93,7 +99,7 @@ def parse(text: str, file: str = "<string>", complain: Complain = warn) -> Itera
                 yield section
             section = Section(_name(line, Location(file, number)), file, number)
         elif section is None:
-            raise CfgError(f"{raw.strip()[:40]!r} stands before the first [section]", Location(file, number))
+            raise CfgError(f"{brief(raw.strip())} stands before the first [section]", Location(file, number))
         else:
             _add(section, line, number, complain)
     if section:
@@ -103,8 +109,8 @@ def parse(text: str, file: str = "<string>", complain: Complain = warn) -> Itera
 def _name(line: str, where: Location) -> str:
     name, bracket, rest = line[1:].partition("]")
     if not bracket or (rest and rest[0] not in "#;"):
-        raise CfgError(f"expected '[section]', got {line[:40]!r}", where)
-    return name
+        raise CfgError(f"expected '[section]', got {brief(line)}", where)
+    return name[:60]
 
 
 def _add(section: Section, line: str, number: int, complain: Complain) -> None:

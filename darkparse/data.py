@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .cfg import read_lines
-from .errors import DataError
+from .errors import DataError, brief
 from .graph import Graph
 
 COUNTS = {80: "coco.names", 20: "voc.names"}  # what a network of so many classes was most likely trained on
@@ -46,7 +46,7 @@ def read_data(path: str | Path) -> Data:
             continue
         key, equals, value = line.partition("=")
         if not equals:
-            raise DataError(f"{path}:{number}: expected 'key = value', got {line[:40]!r}")
+            raise DataError(f"{path}:{number}: expected 'key = value', got {brief(line)}")
         if value.strip():  # src/option_list.c read_option passes over the others
             values.setdefault(key.strip(), value.strip())
     return Data(Path(path), values)

@@ -40,6 +40,11 @@ class Location:
         return f"{self.file}:{self.line}:{section}{option}"
 
 
+def brief(text: str) -> str:
+    """What was found, quoted, for a message; cut where it is long."""
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
+
+
 class DarkparseError(Exception):
     """Base of all errors that a caller (or the command line) is meant to catch."""
 

@@ -74,7 +74,8 @@ class Graph:
     @cached_property
     def activations(self) -> int:
         """The most values that one image needs at one time."""
-        return peak(self.steps, [node.shape.size for node in self.nodes], self.net.shape.size)
+        most = max(node.layer.workspace(*node.inputs) for node in self.nodes)
+        return peak(self.steps, [node.shape.size for node in self.nodes], self.net.shape.size) + most
 
     @cached_property
     def classes(self) -> int:
@@ -94,7 +95,7 @@ class Graph:
     @cached_property
     def stride(self) -> int:
         """Cells of the input a cell of the coarsest head, across."""
-        return max((self.net.width // self.nodes[index].shape.w for index, _ in self.heads), default=1)
+        return max((self.net.width // self.nodes[index].shape.w for index, _ in self.heads), default=1) or 1
 
 
 def read_graph(

@@ -228,7 +228,9 @@ def suggestion(graph: Graph, extra: int) -> str:
     """What change of the cfg's classes would make a file of `extra` bytes fit, as the tail of a message; or ""."""
     slope = 0  # floats that one more class adds
     for index, head in graph.heads:
-        before = graph.nodes[graph.nodes[index].sources[0]]
+        if (source := graph.nodes[index].sources[0]) < 0:
+            return ""
+        before = graph.nodes[source]
         slope += head.boxes_per_cell * sum(stored.size for stored in before.tensors) // before.shape.c
     missing = extra - FLOAT * count(graph, loading=True)
     if not slope or missing % (FLOAT * slope):

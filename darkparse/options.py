@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from .cfg import Section
-from .errors import Complain, Location, OddValue, OptionError, UnusedOption, warn
+from .errors import Complain, Location, OddValue, OptionError, UnusedOption, brief, warn
 
 T = TypeVar("T")
 Reader = Callable[[str, Path], Any]
 
 _INTEGER = re.compile(r"[+-]?[0-9]+(\.0*)?", re.ASCII)
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?f?", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?f?", re.ASCII | re.IGNORECASE)
 _INT_MAX = 2**31 - 1  # Darknet keeps its options in C ints
 
 
@@ -91,7 +91,7 @@ def _integer(text: str, _: Path) -> int:
         raise ValueError
     digits = text.partition(".")[0]
     if len(digits) > 20 or abs(int(digits)) > _INT_MAX:
-        raise ValueError(f"expected an integer from -{_INT_MAX} to {_INT_MAX}, got {text[:40]!r}")
+        raise ValueError(f"expected an integer from -{_INT_MAX} to {_INT_MAX}, got {brief(text)}")
     return int(digits)
 
 
@@ -128,13 +128,13 @@ def _read(section: Section, name: str, kind: Any, rule: Any, complain: Complain)
     text, mark, rest = section.entries[name].value.partition("#")  # real files write `filters=40#32`
     expected, reader = ("", rule["read"]) if rule.get("read") else _READERS[kind]
     if mark and kind is str:
-        complain(OddValue, f"{mark + rest!r} is dropped; Darknet would take it for a part of the word", where)
+        complain(OddValue, f"{brief(mark + rest)} is dropped; Darknet would take it for a part of the word", where)
     if "," in text and "" in text.split(",") and kind in (tuple[int, ...], tuple[float, ...]):
         complain(OddValue, "a comma without a value; Darknet would read a 0 there", where)
     try:
         value = reader(text, Path(section.file).parent)
     except ValueError as why:
-        raise OptionError(str(why) or f"expected {expected}, got {text!r}", where) from None
+        raise OptionError(str(why) or f"expected {expected}, got {brief(text)}", where) from None
     _check(value, expected, rule, where)
     return value
 

@@ -128,6 +128,10 @@ class LayerDef:
         """Operations for one image, as Darknet counts them."""
         return 0.0
 
+    def workspace(self, *inputs: Shape) -> int:
+        """Values that it needs for one image while it runs, besides its inputs and its output."""
+        return 0
+
     def describe(self) -> tuple[str, str]:
         """The columns `filters` and `size/strd(dil)` of Darknet's table."""
         return "", ""

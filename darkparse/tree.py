@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .cfg import read_lines
-from .errors import DataError
+from .errors import DataError, brief
 
 
 @dataclass(frozen=True)
@@ -121,4 +121,4 @@ def _node(line: str, number: int, path: Path) -> tuple[str, int]:
         name, parent = line.split()
         return name, int(parent)
     except ValueError:
-        raise ValueError(f"{path}:{number}: expected 'name parent', got {line[:40]!r}") from None
+        raise ValueError(f"{path}:{number}: expected 'name parent', got {brief(line)}") from None

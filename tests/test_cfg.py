@@ -198,10 +198,10 @@ def test_names_that_no_file_can_have(name):
 def test_text_has_a_limit(tmp_path):
     path = tmp_path / "large.names"
     with open(path, "wb") as file:
-        file.truncate(17 << 20)
+        file.truncate(1001)
     with pytest.raises(DataError) as why:
-        read_text(path, DataError)
-    assert str(why.value) == f"{path}: more than 16 MiB; expected a text file"
+        read_text(path, DataError, limit=1000)
+    assert str(why.value) == f"{path}: more than 1,000 bytes; expected a shorter text file"
 
 
 def test_a_large_cfg():

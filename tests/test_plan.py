@@ -62,7 +62,7 @@ def test_peak_of_an_image_of_10_values(sources, sizes, most):
 
 
 def test_activations_of_a_network():
-    graph = resolve(list(parse(NET + "[maxpool]\nstride=2\n[convolutional]\nfilters=8\n")))
+    graph = resolve(list(parse(NET + "[upsample]\nstride=-2\n[convolutional]\nfilters=8\n")))
     assert graph.activations == 3 * 32 * 32 + 3 * 16 * 16  # the image and the first output
 
 
@@ -90,7 +90,7 @@ def test_a_network_larger_than_the_memory_is_refused(text, limit, needed):
 def test_a_network_as_large_as_the_memory_is_not():
     from darkparse.network import check_memory
 
-    graph = resolve(list(parse(NET + "[maxpool]\nstride=2\n[convolutional]\nfilters=8\n")))
+    graph = resolve(list(parse(NET + "[upsample]\nstride=-2\n[convolutional]\nfilters=8\n")))
     exactly = 4 * (3 * 8 + 8 + 3 * 32 * 32 + 3 * 16 * 16)
     check_memory(graph, exactly)
     with pytest.raises(DarkparseError):
@@ -167,3 +167,19 @@ def test_table_of_a_network():
 def test_lines_of_the_table(layers, words):
     node = resolve(list(parse(NET + layers))).nodes[-1]
     assert " ".join(line(node, 0.0).split()[1:]) == words
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "[convolutional]\nsize=3\nstride=100000\npadding=100000\nxnor=1\n",
+        "[maxpool]\nsize=3\nstride=100000\npadding=100001\n",
+        "[convolutional]\nfilters=1000000\nantialiasing=1\nstride=400\n",
+    ],
+    ids=["border of an xnor layer", "border of a pool", "before a blur"],
+)
+def test_memory_that_a_layer_takes_only_while_it_runs(layer):
+    from darkparse.network import check_memory
+
+    with pytest.raises(DarkparseError, match="needs .* GB"):
+        check_memory(resolve(list(parse(NET.replace("32", "416") + layer))), 2**30)

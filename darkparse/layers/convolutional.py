@@ -103,6 +103,14 @@ class Convolutional(LayerDef):
             raise ValueError(f"dilation={self.dilation} needs pad=1 and an odd size; Darknet's own sizes disagree")
         return blurred(Shape(self.filters, h, w), self.antialiasing, self.strides)
 
+    def workspace(self, *inputs: Shape) -> int:
+        """The image with a border of -1 where there is one, or what is to be blurred."""
+        (x,) = inputs
+        border = 2 * self.margin * self.spread
+        if self.antialiasing:
+            return replace(self, antialiasing=0, stride=1, stride_x=1, stride_y=1).output(x).size
+        return x.c * (x.h + border) * (x.w + border) if self.xnor else 0
+
     def build(self, *inputs: Shape) -> nn.Module:
         """A ConvNormAct, binary where `xnor` is set, blurred where `antialiasing` is."""
         from ..modules.antialiasing import with_blur

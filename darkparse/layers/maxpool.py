@@ -48,6 +48,11 @@ class Pool(LayerDef):
         """As many channels as before."""
         return self.windows(inputs[0], self.strides)
 
+    def workspace(self, *inputs: Shape) -> int:
+        """The image with its border, and once more for what is made of it."""
+        (x,) = inputs
+        return 2 * x.c * (x.h + self.margin) * (x.w + self.margin)
+
     def operations(self, *inputs: Shape) -> float:
         """One for each value of each window."""
         return float(self.window**2 * self.windows(inputs[0], self.strides).size)

@@ -73,7 +73,7 @@ class AnchorHead(HeadDef):
 
     def oddities(self) -> Iterator[str]:
         """Anchors that the mask names and the cfg does not give."""
-        if (last := max(self.boxes)) >= (given := min(self.num, len(self.anchors) // 2)):
+        if (last := max(self.mask, default=self.num - 1)) >= (given := min(self.num, len(self.anchors) // 2)):
             yield f"mask: names anchor {last}, but num={self.num} and anchors= give {given}; {UNSET_ANCHOR} px is taken"
 
     def output(self, *inputs: Shape) -> Shape:
