@@ -181,5 +181,5 @@ def test_lines_of_the_table(layers, words):
 def test_memory_that_a_layer_takes_only_while_it_runs(layer):
     from darkparse.network import check_memory
 
-    with pytest.raises(DarkparseError, match="needs .* GB"):
+    with pytest.raises(DarkparseError, match=r"needs .* GB"):
         check_memory(resolve(list(parse(NET.replace("32", "416") + layer))), 2**30)
