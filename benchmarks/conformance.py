@@ -150,7 +150,7 @@ def normalize_as_pjreddie_cpu(network: Network) -> None:
     divides by sqrt(v + 1e-5), as that fork does on a GPU, and as AlexeyAB's does everywhere.
     """
     for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d) and module.running_var is not None:
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) and module.running_var is not None:
             module.running_var = ((module.running_var.double().sqrt() + 1e-6) ** 2 - module.eps).float()
 
 

@@ -65,7 +65,8 @@ CASES = {  # CxHxW and the recipe | [convolutional] unless another section is na
     "share_index=-2",
     "convolutional-share-index-blurred": f"4x9x12 | {C4} antialiasing=1 stride=2 | {C4} share_index=0 antialiasing=2",
     "convolutional-xnor": f"32x4x5 | {X32} batch_normalize=1",
-    "convolutional-xnor-bin-output": f"32x4x5 | {X32} batch_normalize=1 bin_output=1 | {X32} stride=2",
+    "convolutional-xnor-bin-output": f"32x4x5 | {X32} activation=logistic bin_output=1 | {X32} stride=2",
+    "convolutional-xnor-of-zeros": f"8x4x5 | filters=32 activation=relu | {X32}",
     "convolutional-xnor-groups-have-no-effect": f"32x4x5 | {X32} groups=2",
     "convolutional-xnor-pjreddie": "8x5x7 fork=pj | filters=6 size=3 pad=1 xnor=1 batch_normalize=1",
     "convolutional-xnor-pjreddie-groups": f"8x5x7 fork=pj | {C6} xnor=1 groups=2",
@@ -141,7 +142,7 @@ CASES = {  # CxHxW and the recipe | [convolutional] unless another section is na
         for flag in (0, 1)
     },
     "region-classfix": f"3x5x7 thresh=.1 | {BOXES} | region {ANCHORS} softmax=1 classfix=-1",
-    "region-tree": f"3x5x7 gain=3 thresh=.3 | {TREE_HEAD}",
+    "region-tree": f"3x5x7 gain=3 thresh=.7 | {TREE_HEAD}",
     "region-tree-pjreddie": f"3x5x7 gain=3 fork=pj thresh=.5 | {TREE_HEAD}",
     "region-then-convolutional": f"3x5x7 | {BOXES} | region {ANCHORS} softmax=1 | {C4}",
 }
