@@ -124,7 +124,8 @@ class Comparison:
             if name in self.case.arrays:
                 kept = select(found, NMS, suppression)
                 objectness = kept.objectness if not self.one_for_all() else np.ones_like(kept.scores)
-                rows = np.column_stack([kept.labels, kept.scores, kept.boxes, objectness])
+                unit = [width, height] * 2 if heads[-1].section == "detection" else [1] * 4  # those are in px
+                rows = np.column_stack([kept.labels, kept.scores, kept.boxes * unit, objectness])
                 case = self.kit.check.Case(self.meta, self.case.stats, [], {"detections": self.case.arrays[name]})
                 self.missing += len(self.kit.check.missing_detections(case, rows))
 

@@ -110,9 +110,9 @@ def candidates(predictions: Sequence[Predictions], image: int, thresh: float) ->
 
     boxes, scores, labels, objectness = [], [], [], []
     for head in predictions:
-        likely = torch.nonzero(head.objectness[image] > thresh).flatten()
+        likely = torch.nonzero((head.objectness[image] > thresh) | (not head.needs_objectness)).flatten()
         score = head.scores[image, likely]
-        box, label = torch.nonzero(score > (0 if head.by_objectness else thresh), as_tuple=True)
+        box, label = torch.nonzero(score > (thresh if head.needs_score else 0), as_tuple=True)
         boxes.append(head.boxes[image, likely[box]])
         objectness.append(head.objectness[image, likely[box]])
         scores.append(score[box, label])

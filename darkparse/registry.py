@@ -54,13 +54,14 @@ class Predictions(NamedTuple):
 
     boxes: `(B, N, 4)` cxcywh, relative to the network's input; objectness: `(B, N)`, 0..1;
     scores: `(B, N, C)`, objectness x class probability;
-    by_objectness: the objectness alone decides which boxes count, as where a class was chosen from a tree
+    needs_objectness, needs_score: which of them must be above the threshold for a box to count
     """
 
     boxes: Tensor
     objectness: Tensor
     scores: Tensor
-    by_objectness: bool = False
+    needs_objectness: bool = True
+    needs_score: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,11 +180,6 @@ class HeadDef(LayerDef):
 
 
 _LAYERS: dict[str, type[LayerDef]] = {}
-# src/parser.c string_to_layer_type, of both forks: what is still to be written
-_LATER = frozenset({
-    "crop", "detection", "local", "activation", "gru", "lstm", "conv_lstm", "history", "rnn", "lrn", "normalization",
-    "batchnorm", "empty", "silence", "implicit", "deconv", "deconvolutional", "l2norm", "logistic", "iseg",
-})  # fmt: skip
 Def = TypeVar("Def", bound=LayerDef)
 
 
@@ -194,7 +190,7 @@ def section(*names: str) -> Callable[[type[Def]], type[Def]]:
         for name in names:
             if _LAYERS.setdefault(name, cls) is not cls:
                 raise TypeError(f"[{name}] is already {_LAYERS[name].__qualname__}")
-        cls.section, cls.short = names[0], names[-1]
+        cls.section, cls.short = names[0], min(names, key=len)
         return cls
 
     return register
@@ -208,8 +204,6 @@ def define(part: Section, dialect: Dialect = ALEXEYAB, complain: Complain = warn
         OptionError: an option is wrong
     """
     if part.name not in _LAYERS:
-        if part.name in _LATER:
-            raise UnknownSection("darkparse does not know this section yet", part.where())
         plain = {name.lower(): name for name in _LAYERS}
         near = get_close_matches(part.name.lower(), plain, n=1)
         raise UnknownSection("no such section" + "".join(f"; did you mean [{plain[n]}]?" for n in near), part.where())

@@ -19,7 +19,7 @@ import torch
 from conftest import ROOT, SHARED
 from darkparse.cfg import parse
 from darkparse.dialect import ALEXEYAB, PJREDDIE
-from darkparse.errors import NotWeights, OptionError, Trailing, Truncated, UnknownSection, WeightsError
+from darkparse.errors import NotWeights, Trailing, Truncated, WeightsError
 from darkparse.graph import Graph, read_graph, resolve
 from darkparse.layout import FLOAT, Header, fit, layout, read_header, size
 
@@ -116,12 +116,6 @@ def test_published_sizes(cfg, layers, header, published):
         assert size(graph, header) == published
 
 
-UNSUPPORTED = {  # sections and options that the issue "The whole zoo" adds
-    *("batchnorm", "crop", "deconvolutional", "detection", "gru", "local", "lstm", "rnn"),
-    *("reorg extra", "reorg flatten"),
-}  # fmt: skip
-
-
 def graph_of_case(meta: dict) -> Graph:
     """The graph of a conformance case; its overrides come first, where they count."""
     path = CASES.parent / meta["cfg"]
@@ -129,12 +123,7 @@ def graph_of_case(meta: dict) -> Graph:
     text = re.sub(r"^\[.*", rf"\g<0>{extra}", path.read_text("latin-1"), count=1, flags=re.MULTILINE)
     sections = parse(text, str(path), lambda *_: None)
     dialect = PJREDDIE if meta["fork"] == "pj" else ALEXEYAB
-    try:
-        return resolve(list(sections), dialect=dialect, complain=lambda *_: None)
-    except (UnknownSection, OptionError) as why:
-        if (what := f"{why.where.section} {why.where.option}".strip()) in UNSUPPORTED:
-            pytest.skip(f"[{what}] is not supported yet")
-        raise
+    return resolve(list(sections), dialect=dialect, complain=lambda *_: None)
 
 
 @pytest.mark.kit

@@ -37,8 +37,6 @@ CONV = "[convolutional]\nfilters=18\n"
         (NET + "[convolutional]\npad=0.5\n", "6: [convolutional] pad: expected 0 or 1, got '0.5'"),
         (NET + "[convolutional]\nfilters=3000000000\n",
          "6: [convolutional] filters: expected an integer from -2147483647 to 2147483647, got '3000000000'"),
-        (NET + "[lstm]\n", "5: [lstm]: darkparse does not know this section yet"),
-        (NET + "[rnn]\n", "5: [rnn]: darkparse does not know this section yet"),
         (NET + "[MAXPOOL]\n", "5: [MAXPOOL]: no such section; did you mean [maxpool]?"),
         (NET + CONV + "[convolutional]\nfilters=18\n[convolutional]\nfilters=18\nbatch_normalize=1\nshare_index=1\n",
          "9: [convolutional]: layer 1 [convolutional] has no batch norm to share"),

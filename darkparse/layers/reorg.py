@@ -30,27 +30,31 @@ class Blocks(LayerDef):
         return "", f"/{self.stride:2d}"
 
 
-@section("reorg")
+@section("reorg", "reorg_old")
 @dataclass(frozen=True, kw_only=True)
 class Reorg(Blocks):
-    """Source: src/parser.c parse_reorg_old, src/reorg_old_layer.c (AlexeyAB 59596d7)."""
+    """Source: src/parser.c parse_reorg_old (AlexeyAB 59596d7), and parse_reorg (pjreddie f6afaab)."""
 
     reverse: bool = False
-    flatten: bool = unsupported(False)  # pjreddie
-    extra: int = unsupported(0)  # pjreddie
+    flatten: bool = False  # the values of a cell side by side, the shape as if moved
+    extra: int = option(0, least=0)  # zeros behind the values
 
     def output(self, *inputs: Shape) -> Shape:
         """As many values as before; with `reverse` in `stride` times the rows and columns."""
         (x,), s = inputs, self.stride
+        if self.extra:
+            return Shape(x.size + self.extra, 1, 1)
         if x.c % (s * s):
             raise ValueError(f"stride={s}: its square must divide {x.c} channels")
         return Shape(x.c // (s * s), x.h * s, x.w * s) if self.reverse else super().output(x)
 
     def build(self, *inputs: Shape) -> nn.Module:
-        """The old order."""
-        from ..modules.reorg import OldReorg
+        """The old order, the values of cells side by side, or zeros behind."""
+        from ..modules.reorg import AppendZeros, Interleave, OldReorg
 
-        return OldReorg(self.stride, self.reverse)
+        if self.flatten:
+            return Interleave(self.reverse, self.output(*inputs))
+        return AppendZeros(self.extra) if self.extra else OldReorg(self.stride, self.reverse)
 
 
 @section("reorg3d")

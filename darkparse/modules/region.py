@@ -60,10 +60,9 @@ def decode_region(head: Region, raw: Tensor, hier: float) -> Predictions:
     if head.tree:
         one = top_of_tree if head.dialect.top_of_tree else deepest_likely
         scores = one(head.tree, cumulative(head.tree, classes), objectness, hier)
-        return flat(boxes, objectness, scores)._replace(by_objectness=True)
+        return flat(boxes, objectness, scores)._replace(needs_score=False)
     scores = objectness[..., None] * classes
-    certain = objectness if head.dialect.planar_region else torch.ones_like(objectness)
-    return flat(boxes, certain, scores)
+    return flat(boxes, objectness, scores)._replace(needs_objectness=head.dialect.planar_region)
 
 
 def cumulative(tree: Tree, x: Tensor) -> Tensor:

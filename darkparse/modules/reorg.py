@@ -1,6 +1,9 @@
 """The modules of [reorg] and [reorg3d]."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ..registry import Shape
 
 
 class OldReorg(nn.Module):
@@ -40,3 +43,32 @@ class SpaceToDepth(nn.Module):
         s = self.stride
         blocks = x.reshape(b, c, h // s, s, w // s, s)
         return blocks.permute(0, 3, 5, 1, 2, 4).reshape(b, s * s * c, h // s, w // s)
+
+
+class Interleave(nn.Module):
+    """Channels last in memory (or back), taken for another shape.
+
+    Source: src/reorg_layer.c forward_reorg_layer, src/blas.c flatten (pjreddie f6afaab)
+    """
+
+    def __init__(self, reverse: bool, out: Shape) -> None:
+        super().__init__()
+        self.reverse, self.out = reverse, out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)` to `(B, *out)`."""
+        b, c, h, w = x.shape
+        turned = x.reshape(b, h * w, c).transpose(1, 2) if self.reverse else x.reshape(b, c, h * w).transpose(1, 2)
+        return turned.reshape(b, *self.out)
+
+
+class AppendZeros(nn.Module):
+    """The values of an image and `extra` zeros.  Source: src/reorg_layer.c forward_reorg_layer (pjreddie f6afaab)."""
+
+    def __init__(self, extra: int) -> None:
+        super().__init__()
+        self.extra = extra
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)` to `(B, C H W + extra, 1, 1)`."""
+        return F.pad(x.flatten(1), (0, self.extra))[..., None, None]

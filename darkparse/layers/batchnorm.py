@@ -1,0 +1,42 @@
+"""[batchnorm]: batch norm by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..registry import LayerDef, Shape, Stored, section
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@section("batchnorm")
+@dataclass(frozen=True, kw_only=True)
+class Batchnorm(LayerDef):
+    """Source: src/parser.c parse_batchnorm, load_batchnorm_weights (AlexeyAB 59596d7, pjreddie f6afaab by dialect)."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """The same."""
+        return inputs[0]
+
+    def build(self, *inputs: Shape) -> nn.Module:
+        """PyTorch's own; pjreddie's has no bias."""
+        from torch import nn
+
+        from ..modules.convolutional import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
+
+        norm = nn.BatchNorm2d(inputs[0].c, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM)
+        if self.dialect.normed_without_bias:
+            norm.register_parameter("bias", None)
+        return norm
+
+    def tensors(self, *inputs: Shape) -> Iterator[Stored]:
+        """Biases, scales, mean and variance."""
+        n = (inputs[0].c,)
+        if not self.dialect.normed_without_bias:
+            yield Stored("biases", n, "bias")
+        yield Stored("scales", n, "weight")
+        yield Stored("rolling_mean", n, "running_mean")
+        yield Stored("rolling_variance", n, "running_var")
