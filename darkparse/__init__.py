@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from .errors import CfgError, DarkparseError, DarkparseWarning, DataError, ImageError, WeightsError
 
 if TYPE_CHECKING:
+    from .classification import Classification as Classification
+    from .classify import Classifier as Classifier
+    from .classify import load_classifier as load_classifier
     from .detect import Model as Model
     from .detect import load as load
     from .detections import Detections as Detections
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
     from .weights import save as save_weights
 
 _WHERE = {
+    "Classification": ("classification", "Classification"),
+    "Classifier": ("classify", "Classifier"),
     "Detections": ("detections", "Detections"),
     "Graph": ("graph", "Graph"),
     "Header": ("layout", "Header"),
     "Model": ("detect", "Model"),
     "Network": ("network", "Network"),
     "load": ("detect", "load"),
+    "load_classifier": ("classify", "load_classifier"),
     "load_weights": ("weights", "load"),
     "read_graph": ("graph", "read_graph"),
     "save_weights": ("weights", "save"),
@@ -39,6 +45,8 @@ _WHERE = {
 __version__ = "0.1.0"
 __all__ = [
     "CfgError",
+    "Classification",
+    "Classifier",
     "DarkparseError",
     "DarkparseWarning",
     "DataError",
@@ -50,6 +58,7 @@ __all__ = [
     "Network",
     "WeightsError",
     "load",
+    "load_classifier",
     "load_weights",
     "read_graph",
     "save_weights",

@@ -33,10 +33,12 @@ class Section:
 
 LONGEST = 1 << 20  # bytes of a cfg; the longest official one has 70 KB
 MOST_SECTIONS = 10_000
+MARK = "\ufeff"  # byte order mark
+COMMENT = ("#", ";", "\0")  # a line that begins so says nothing
 
 
-def read_text(path: str | Path, error: type[DarkparseError] = DarkparseError, limit: int = 1 << 30) -> str:
-    """The text of a file, whatever its encoding: UTF-8, UTF-16 with a mark, or else Latin-1.
+def read_bytes(path: str | Path, error: type[DarkparseError] = DarkparseError, limit: int = 1 << 30) -> bytes:
+    """What a text file holds.
 
     Raises:
         error: the file is missing, unreadable, or larger than `limit` bytes
@@ -48,12 +50,25 @@ def read_text(path: str | Path, error: type[DarkparseError] = DarkparseError, li
         raise error(f"{path}: {getattr(why, 'strerror', None) or why}") from None
     if len(data) > limit:
         raise error(f"{path}: more than {limit:,} bytes; expected a shorter text file")
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", errors="replace")
+    return data
+
+
+def encoding_of(data: bytes) -> str:
+    """UTF-16 where a mark says so, UTF-8 where it can be that, or else Latin-1."""
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if data.startswith(mark):
+            return encoding
     try:
-        return data.decode("utf-8-sig")
+        data.decode()
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return "latin-1"
+    return "utf-8"
+
+
+def read_text(path: str | Path, error: type[DarkparseError] = DarkparseError, limit: int = 1 << 30) -> str:
+    """The text of a file, whatever its encoding, without a byte order mark; see `read_bytes`."""
+    data = read_bytes(path, error, limit)
+    return data.decode(encoding_of(data), errors="replace").removeprefix(MARK)
 
 
 def read_lines(path: str | Path, error: type[DarkparseError] = DarkparseError) -> list[str]:
@@ -68,15 +83,24 @@ def read_cfg(path: str | Path, complain: Complain = warn) -> list[Section]:
         CfgError: the file holds no section, or a line cannot be understood
         DarkparseError: it cannot be read
     """
-    text = read_text(path, limit=LONGEST)
+    return sections_of(read_text(path, limit=LONGEST), str(path), complain)
+
+
+def sections_of(text: str, file: str, complain: Complain = warn) -> list[Section]:
+    """The sections of the text of a cfg, at least one; see `read_cfg`."""
     if "\0" in text[:4096]:
-        raise CfgError("binary data; expected the text of a cfg", Location(str(path), 1))
-    sections = list(parse(text, str(path), complain))
+        raise CfgError("binary data; expected the text of a cfg", Location(file, 1))
+    sections = list(parse(text, file, complain))
     if len(sections) > MOST_SECTIONS:
         raise CfgError(f"expected at most {MOST_SECTIONS:,} sections", sections[MOST_SECTIONS].where())
     if not sections:
-        raise CfgError("no [section] in it; expected a cfg that begins with [net]", Location(str(path), 1))
+        raise CfgError("no [section] in it; expected a cfg that begins with [net]", Location(file, 1))
     return sections
+
+
+def bare(line: str) -> str:
+    """A line as Darknet takes it: without any blanks."""
+    return "".join(line.split()).lstrip(MARK)
 
 
 def parse(text: str, file: str = "<string>", complain: Complain = warn) -> Iterator[Section]:
@@ -91,8 +115,8 @@ def parse(text: str, file: str = "<string>", complain: Complain = warn) -> Itera
     """
     section: Section | None = None
     for number, raw in enumerate(text.split("\n"), 1):
-        line = "".join(raw.split()).lstrip("\ufeff")
-        if not line or line[0] in "#;\0":
+        line = bare(raw)
+        if not line or line.startswith(COMMENT):
             continue
         if line[0] == "[":
             if section:

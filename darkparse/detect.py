@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from itertools import islice
+from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -14,42 +11,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import weights as weights_file
-from .data import find_cfg, names_for
-from .deploy import deploy
+from .data import names_for
 from .detections import Detections, candidates, select
-from .errors import DarkparseError, ImageError, refuse, warn
-from .graph import Graph, read_graph
-from .images import Placement, as_network_order, letterbox, read_image, resize
-from .layout import Header, fit, read_header
-from .network import Network, empty_network
+from .errors import DarkparseError
+from .graph import Graph
+from .images import Placement, letterbox, resize
+from .layout import Header, fit
+from .loading import Image, Ready, Runner, load_network, read_files, run_files
+from .network import Network
 
-Image = str | Path | np.ndarray
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class Ready(NamedTuple):
-    """An image as the network reads it."""
-
-    pixels: np.ndarray  # (C, H, W) float32, 0..1
-    placement: Placement
-    image: np.ndarray  # (rows, columns, C) as read, in the network's order
+FITTINGS = {False: resize, True: letterbox}  # by whether images keep their proportions
 
 
-class Model:
+class Model(Runner):
     """A network with its names, ready to detect; several threads may use it at once.
 
     names: one a class; letterbox: whether images keep their proportions; notes: what was decided, and why
     """
 
     def __init__(self, network: Network, header: Header, names: tuple[str, ...], letterbox: bool) -> None:
-        self.network, self.header, self.names, self.letterbox = network, header, names, letterbox
-        self.graph: Graph = network.graph
-        self.notes: list[str] = []
-        parameter = next(network.parameters(), torch.empty(0))
-        self.device, self.dtype = parameter.device, parameter.dtype
-        self._turn = threading.Lock() if network.is_recurrent else nullcontext()
+        super().__init__(network, header, names, FITTINGS[letterbox])
+        self.letterbox = letterbox
 
     @overload
     def detect(self, image: Image, *, thresh: float = ..., nms: float = ..., hier: float = ...) -> Detections: ...
@@ -77,33 +59,10 @@ class Model:
             return self.infer([self.prepare(image)], thresh, nms, hier)[0]
         return self.infer([self.prepare(one) for one in image], thresh, nms, hier)
 
-    def prepare(self, image: Image) -> Ready:
-        """Read, put in order and resize an image.
-
-        Raises:
-            ImageError: it cannot be read, or has the wrong number of channels
-        """
-        channels, height, width = self.graph.net.shape
-        pixels = as_network_order(image, channels) if isinstance(image, np.ndarray) else read_image(image, channels)
-        fitted = (letterbox if self.letterbox else resize)(pixels, width, height)
-        rows, columns = pixels.shape[:2]
-        return Ready(fitted, Placement.of(columns, rows, width, height, self.letterbox), pixels)
-
     def infer(self, images: Sequence[Ready], thresh: float, nms: float, hier: float) -> list[Detections]:
         """Detections in prepared images, as one batch."""
         raw = self.forward(images)
         return self.interpret(images, raw, thresh, nms, hier)
-
-    @torch.inference_mode()
-    def forward(self, images: Sequence[Ready]) -> list[Tensor]:
-        """The raw outputs of the heads for a batch of prepared images."""
-        if not images:
-            return []
-        batch = torch.from_numpy(np.stack([image.pixels for image in images]))
-        batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
-        with self._turn:
-            self.network.reset()
-            return [raw.float() for raw in self.network(batch)]
 
     @torch.inference_mode()
     def interpret(
@@ -115,10 +74,11 @@ class Model:
         predictions = [head.decode(one, width, height, hier) for head, one in zip(heads, raw, strict=bool(images))]
         results = []
         for index, image in enumerate(images):
-            found = candidates(predictions, index, thresh)
-            found = found._replace(boxes=image.placement.undo(found.boxes))  # before nms, whose distances depend on it
-            kept = select(found, nms, heads[-1].suppression)
             rows, columns = image.image.shape[:2]
+            placement = Placement.of(columns, rows, width, height, self.letterbox)
+            found = candidates(predictions, index, thresh)
+            found = found._replace(boxes=placement.undo(found.boxes))  # before nms, whose distances depend on it
+            kept = select(found, nms, heads[-1].suppression)
             results.append(Detections(kept.boxes, kept.scores, kept.labels, self.names, columns, rows))
         return results
 
@@ -153,30 +113,24 @@ def load(
         DataError: the names do not fit
         DarkparseError: there is no such device, or not enough memory
     """
-    header = read_header(weights)
-    path = find_cfg(str(cfg))
-    graph = read_graph(path, width=width, height=height, dialect=header.dialect, complain=refuse if strict else warn)
+    graph = read_files(cfg, weights, width=width, height=height, strict=strict)
+    check_detector(graph)
     header, _ = fit(graph, weights)
     found, source = names_for(graph, names, data)
     keeps_proportions, why = choose_resize(resize, graph, header)
-    network = empty_network(graph)
-    if random := [str(node.index) for node in graph.nodes if node.layer.dontload and node.tensors]:
-        network = Network(graph)
-    weights_file.load(network, weights)
-    place = choose_device(device)
-    model = Model(on_device(network, place, precision), header, found, keeps_proportions)
-    model.notes = [f"resize: {why}", f"names: {source}"]
-    if random:
-        model.notes.append(f"random: layers {', '.join(random)} have dontload=1, so their weights are random numbers")
+    network, notes = load_network(graph, weights, device, precision)
+    model = Model(network, header, found, keeps_proportions)
+    model.notes = [f"resize: {why}", f"names: {source}", *notes]
     return model
 
 
-def on_device(network: Network, place: torch.device, precision: str) -> Network:
-    """The deployed network on `place`.  Raises DarkparseError where it has no room there."""
-    try:
-        return deploy(network, place, PRECISIONS[precision])
-    except RuntimeError as why:
-        raise DarkparseError(f"device {place}: {str(why).splitlines()[0]}") from None
+def check_detector(graph: Graph) -> None:
+    """Raises DarkparseError where no section gives boxes."""
+    if not graph.heads:
+        raise DarkparseError(
+            f"{graph.file}: no section that gives boxes ([yolo], [Gaussian_yolo], [region], [detection]), so this "
+            "is no detector; if it is a classifier, use darkparse classify (darkparse.load_classifier)"
+        )
 
 
 def choose_resize(resize: str, graph: Graph, header: Header) -> tuple[bool, str]:
@@ -188,22 +142,6 @@ def choose_resize(resize: str, graph: Graph, header: Header) -> tuple[bool, str]
         return kind == "letterbox", f"{kind}, by letter_box={graph.net.letter_box} of the cfg"
     kind = header.dialect.resize
     return kind == "letterbox", f"{kind}, by version {header.version} of the weights: {header.writer}"
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        DarkparseError: there is none
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as why:
-        raise DarkparseError(f"device {name!r}: {str(why).splitlines()[0]}") from None
-    return device
 
 
 class Result(NamedTuple):
@@ -220,20 +158,8 @@ def detect_files(
     model: Model, paths: Iterable[str], *, thresh: float = 0.25, nms: float = 0.45, hier: float = 0.5, batch: int = 1
 ) -> Iterator[Result]:
     """Detect in image files, `batch` at a time; an image that cannot be read is reported in its place."""
-    waiting = iter(paths)
-    while chunk := list(islice(waiting, batch)):
-        ready: dict[int, Ready] = {}
-        errors: dict[int, str] = {}
-        for index, path in enumerate(chunk):
-            try:
-                ready[index] = model.prepare(path)
-            except ImageError as why:
-                errors[index] = str(why)
-        images = list(ready.values())
-        start = time.perf_counter()
-        raw = model.forward(images)
-        each = (time.perf_counter() - start) * 1e3 / max(1, len(images))
-        found = dict(zip(ready, model.interpret(images, raw, thresh, nms, hier), strict=True))
-        for index, path in enumerate(chunk):
-            image = ready[index].image if index in ready else None
-            yield Result(path, found.get(index), errors.get(index, ""), each, image)
+
+    def interpret(images: Sequence[Ready], raw: Sequence[Tensor]) -> list[Detections]:
+        return model.interpret(images, raw, thresh, nms, hier)
+
+    return starmap(Result, run_files(model, paths, batch, interpret))

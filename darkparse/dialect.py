@@ -16,32 +16,41 @@ class Dialect:
 
     name: str
     resize: Literal["stretch", "letterbox"]  # src/detector.c test_detector
+    crops_for_classes: bool  # predict_classifier: the middle of the image, else letterboxed
+    leaves_only: bool  # predict_classifier: of a class tree only the leaves count
     planar_region: bool  # src/region_layer.c forward_region_layer: x, y and single classes go through logistic there
     top_of_tree: bool  # src/region_layer.c get_region_detections: the node where the walk down the tree stops
     xnor_pads_with_zero: bool  # src/convolutional_layer.c forward_convolutional_layer: else padding counts as -1
     xnor_folds_norm: bool  # src/network.c calculate_binary_weights: binarized after batch norm is folded in
     plain_recurrence: bool  # src/parser.c load_weights_upto, parse_rnn, parse_crnn: order, names and sizes of its own
     normed_without_bias: bool  # src/parser.c load_batchnorm_weights
+    plain_reorg: bool  # src/parser.c parse_reorg_old: `flatten` and `extra` have no effect
     transposed: bool = False  # src/parser.c load_connected_weights: files of versions above 1000, of either fork
 
 
 ALEXEYAB = Dialect(
     name="AlexeyAB",
     resize="stretch",
+    crops_for_classes=True,
+    leaves_only=False,
     planar_region=False,
     top_of_tree=False,
     xnor_pads_with_zero=False,
     xnor_folds_norm=True,
     plain_recurrence=False,
     normed_without_bias=False,
+    plain_reorg=True,
 )
 PJREDDIE = Dialect(
     name="pjreddie",
     resize="letterbox",
+    crops_for_classes=False,
+    leaves_only=True,
     planar_region=True,
     top_of_tree=True,
     xnor_pads_with_zero=True,
     xnor_folds_norm=False,
     plain_recurrence=True,
     normed_without_bias=True,
+    plain_reorg=False,
 )

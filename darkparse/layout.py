@@ -102,7 +102,7 @@ def layout(graph: Graph, *, loading: bool = False) -> Iterator[Slot]:
         if loading and node.layer.dontload:
             continue
         for stored in node.tensors:
-            if loading and node.layer.dontloadscales and stored.name in BATCH_NORM:
+            if loading and node.layer.skips_scales and stored.name in BATCH_NORM:
                 continue
             yield Slot(node, stored, start)
             start += stored.size

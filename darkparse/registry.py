@@ -97,6 +97,11 @@ class LayerDef:
         """Absolute index of the layer whose tensors layer `index` uses, if any."""
         return None
 
+    @property
+    def skips_scales(self) -> bool:
+        """Whether a file lacks its scales, means and variances."""
+        return self.dontloadscales
+
     def needs_values(self, position: int) -> bool:
         """Whether it reads the values, not just the signs, of the source at `position` of its sources."""
         return False

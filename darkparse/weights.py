@@ -62,7 +62,7 @@ def put_defaults(network: Network, layers: int) -> None:
 
     for slot in layout(network.graph):
         layer = slot.node.layer
-        if layer.dontloadscales and not layer.dontload and slot.node.index < layers and slot.stored.name in DEFAULTS:
+        if layer.skips_scales and not layer.dontload and slot.node.index < layers and slot.stored.name in DEFAULTS:
             put(network, slot, torch.full((slot.stored.size,), DEFAULTS[slot.stored.name]))
 
 

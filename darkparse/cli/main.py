@@ -7,9 +7,12 @@ import click
 
 from .. import __version__
 from ..errors import DarkparseError, DarkparseWarning
+from .classify import classify
 from .detect import detect
 from .files import download, inspect, partial
+from .generate import generate
 from .summary import summary
+from .zoo import zoo
 
 
 class Group(click.Group):
@@ -37,5 +40,5 @@ def main() -> None:
     """Run Darknet models (.cfg and .weights) in PyTorch."""
 
 
-for command in (detect, summary, inspect, partial, download):
+for command in (detect, classify, summary, inspect, partial, download, generate, zoo):
     main.add_command(command)

@@ -1,13 +1,14 @@
-"""Where the results of `darkparse detect` go: text, pictures, JSON, labels."""
+"""Where results go: text, JSON; those of `darkparse detect` to pictures and labels, too."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import click
 
@@ -22,9 +23,25 @@ PREDICTIONS = "predictions.jpg"
 LONG = 10  # images from which a progress bar helps
 
 
+class Outcome(Protocol):
+    """What became of one image."""
+
+    @property
+    def path(self) -> str:
+        """Its file."""
+
+    @property
+    def error(self) -> str:
+        """Why it could not be read, if so."""
+
+
+One = TypeVar("One", bound=Outcome)
+Me = TypeVar("Me", bound="Sink[Any]")
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asked for."""
+    """What the user asked of `darkparse detect`."""
 
     out: Path | None
     labels: Path | None
@@ -52,19 +69,21 @@ def make(folder: Path) -> None:
         raise DarkparseError(f"{folder}: {why.strerror}") from None
 
 
-class Results:
+class Sink(Generic[One]):
     """Takes results one by one and puts them where they are wanted; JSON files appear when all is done."""
 
-    def __init__(self, wanted: Wanted, total: int | None) -> None:
-        self.wanted, self.failed, self.frames = wanted, 0, 0
-        self.written: dict[Path, str] = {}
-        self.stack = ExitStack()
-        self.bar = Bar(total)
+    command: str
 
-    def __enter__(self) -> Results:
-        self.json = self.stack.enter_context(writing(self.wanted.json)) if self.wanted.json else None
-        named = self.wanted.jsonl not in (None, "-")
-        self.jsonl = self.stack.enter_context(writing(str(self.wanted.jsonl))) if named else None
+    def __init__(self, json: str | None, jsonl: str | None, total: int | None) -> None:
+        self.json_path, self.jsonl_path = json, jsonl
+        self.failed, self.frames = 0, 0
+        self.stack = ExitStack()
+        self.bar = Bar(total, self.command)
+
+    def __enter__(self: Me) -> Me:
+        self.json = self.stack.enter_context(writing(self.json_path)) if self.json_path else None
+        named = self.jsonl_path if self.jsonl_path != "-" else None
+        self.jsonl = self.stack.enter_context(writing(named)) if named else None
         self.stack.enter_context(self.bar)
         return self
 
@@ -73,15 +92,15 @@ class Results:
             self.json.write(b"\n]\n" if self.frames else b"[\n]\n")
         self.stack.__exit__(kind, why, at)
 
-    def add(self, result: Result) -> None:
+    def add(self, result: One) -> None:
         """One image."""
         self.bar.clear()
-        line = report.json_line(result.path, result.detections, result.error)
+        line = self.json_line(result)
         if self.jsonl:
             self.jsonl.write(line.encode() + b"\n")
-        elif self.wanted.jsonl:
+        elif self.jsonl_path:
             click.echo(line)
-        if result.detections is None:
+        if result.error:
             self.fail(result.error)
         else:
             self.show(result)
@@ -96,22 +115,61 @@ class Results:
         self.failed += 1
         click.echo(f"Error: {message}", err=True)
 
-    def show(self, result: Result) -> None:
+    def show(self, result: One) -> None:
         """Darknet's text."""
+        if self.jsonl_path != "-":
+            for line in self.lines(result):
+                click.echo(line)
+
+    def store(self, result: One) -> None:
+        """JSON."""
+        self.frames += 1
+        if self.json:
+            start = "[\n" if self.frames == 1 else ", \n"
+            self.json.write((start + self.json_frame(result)).encode())
+
+    def lines(self, result: One) -> Iterator[str]:
+        """The text of one image."""
+        raise NotImplementedError
+
+    def json_line(self, result: One) -> str:
+        """Its line of JSON."""
+        raise NotImplementedError
+
+    def json_frame(self, result: One) -> str:
+        """Its object in the JSON file."""
+        raise NotImplementedError
+
+
+class Results(Sink["Result"]):
+    """The results of `darkparse detect`: also labels and pictures."""
+
+    command = "detect"
+
+    def __init__(self, wanted: Wanted, total: int | None) -> None:
+        super().__init__(wanted.json, wanted.jsonl, total)
+        self.wanted = wanted
+        self.written: dict[Path, str] = {}
+
+    def lines(self, result: Result) -> Iterator[str]:
+        """See `Sink.lines`."""
         assert result.detections is not None
-        if self.wanted.jsonl == "-":
-            return
-        click.echo(report.predicted(result.path, result.milliseconds))
-        for line in report.lines(result.detections, self.wanted.coordinates):
-            click.echo(line)
+        yield report.predicted(result.path, result.milliseconds)
+        yield from report.lines(result.detections, self.wanted.coordinates)
+
+    def json_line(self, result: Result) -> str:
+        """See `Sink.json_line`."""
+        return report.json_line(result.path, result.detections, result.error)
+
+    def json_frame(self, result: Result) -> str:
+        """See `Sink.json_frame`."""
+        assert result.detections is not None
+        return report.json_frame(result.path, self.frames, result.detections)
 
     def store(self, result: Result) -> None:
         """JSON, labels and the picture."""
         assert result.detections is not None
-        self.frames += 1
-        if self.json:
-            start = "[\n" if self.frames == 1 else ", \n"
-            self.json.write((start + report.json_frame(result.path, self.frames, result.detections)).encode())
+        super().store(result)
         if self.wanted.labels:
             name = Path(result.path).with_suffix(".txt").name
             write_text(self.free(self.wanted.labels / name, result.path), report.label_lines(result.detections))
@@ -158,11 +216,11 @@ def draw(result: Result, path: Path) -> None:
 class Bar:
     """A progress bar on stderr for long lists, where a person looks at it; text goes above it."""
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, total: int | None, command: str) -> None:
         self.bar = None
         self.stream: IO[str] = sys.stderr
         if total is not None and total >= LONG and self.stream.isatty():
-            self.bar = click.progressbar(length=total, file=self.stream, label="detect", show_pos=True)
+            self.bar = click.progressbar(length=total, file=self.stream, label=command, show_pos=True)
 
     def __enter__(self) -> Bar:
         if self.bar:

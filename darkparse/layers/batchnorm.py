@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 class Batchnorm(LayerDef):
     """Source: src/parser.c parse_batchnorm, load_batchnorm_weights (AlexeyAB 59596d7, pjreddie f6afaab by dialect)."""
 
+    @property
+    def skips_scales(self) -> bool:
+        """Never: load_batchnorm_weights knows no `dontloadscales`."""
+        return False
+
     def output(self, *inputs: Shape) -> Shape:
         """The same."""
         return inputs[0]

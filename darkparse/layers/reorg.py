@@ -39,12 +39,24 @@ class Reorg(Blocks):
     flatten: bool = False  # the values of a cell side by side, the shape as if moved
     extra: int = option(0, least=0)  # zeros behind the values
 
+    @property
+    def flat(self) -> bool:
+        """`flatten`, where the fork knows it."""
+        return self.flatten and not self.dialect.plain_reorg
+
+    @property
+    def appended(self) -> int:
+        """`extra`, where the fork knows it."""
+        return 0 if self.dialect.plain_reorg else self.extra
+
     def output(self, *inputs: Shape) -> Shape:
         """As many values as before; with `reverse` in `stride` times the rows and columns."""
         (x,), s = inputs, self.stride
-        if self.extra:
-            return Shape(x.size + self.extra, 1, 1)
-        if x.c % (s * s):
+        if self.flat and self.appended:
+            raise ValueError("flatten=1 and extra: Darknet reads beyond its input; expected one of them")
+        if self.appended:
+            return Shape(x.size + self.appended, 1, 1)
+        if x.c % (s * s) and (self.reverse or not self.flat):
             raise ValueError(f"stride={s}: its square must divide {x.c} channels")
         return Shape(x.c // (s * s), x.h * s, x.w * s) if self.reverse else super().output(x)
 
@@ -52,9 +64,9 @@ class Reorg(Blocks):
         """The old order, the values of cells side by side, or zeros behind."""
         from ..modules.reorg import AppendZeros, Interleave, OldReorg
 
-        if self.flatten:
+        if self.flat:
             return Interleave(self.reverse, self.output(*inputs))
-        return AppendZeros(self.extra) if self.extra else OldReorg(self.stride, self.reverse)
+        return AppendZeros(self.appended) if self.appended else OldReorg(self.stride, self.reverse)
 
 
 @section("reorg3d")

@@ -59,5 +59,5 @@ class ConvLstm(Recurrent):
         state = torch.mul(self.gate("o", x, state, cell).sigmoid(), self.activation(cell))
         if self.limit:
             cell = cell.clamp(-self.limit, self.limit)
-        self.state = (state, torch.nan_to_num(cell, 0.0, 0.0, 0.0))
-        return state
+        self.state = (torch.nan_to_num(state, 0.0, 0.0, 0.0), torch.nan_to_num(cell, 0.0, 0.0, 0.0))
+        return self.state[0]

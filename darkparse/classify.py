@@ -1,0 +1,250 @@
+"""Classifying: from images and a cfg with its weights to `Classification`s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import starmap
+from pathlib import Path
+from typing import NamedTuple, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .boxes import Floats, Ints
+from .classification import Classification
+from .data import beside, read_data, read_names
+from .errors import DarkparseError, DataError, ImageError
+from .graph import Graph
+from .images import Pixels, letterbox, resize
+from .layout import Header, fit
+from .loading import Image, Ready, Runner, load_network, read_files, run_files
+from .modules.region import cumulative
+from .network import Network
+from .tree import Tree
+
+TOP = 5
+LONGEST = 1 << 16  # px of an image's longer side, once its shorter one is as long as the network is wide
+
+
+def crop(image: Pixels, width: int, height: int) -> Floats:
+    """The middle of the image, resized in proportion: (channels, height, width), 0..1.
+
+    Its shorter side becomes `width` px, even where the network is higher than wide: the last row is repeated there.
+    Takes what `images.resize` takes.  Raises ImageError where that does, and for an image too thin.
+    Source: src/classifier.c predict_classifier, src/image.c resize_min, crop_image (AlexeyAB 59596d7)
+    """
+    rows, columns = image.shape[:2]
+    inner = (width, rows * width // columns) if columns < rows else (columns * width // rows, width)
+    if max(inner) > LONGEST:
+        raise ImageError(f"{columns} x {rows} px is too thin to crop; expected at most 1:{LONGEST // width}")
+    left, top = int((inner[0] - width) / 2), int((inner[1] - height) / 2)  # towards 0, as in C
+    down = np.clip(np.arange(height) + top, 0, inner[1] - 1)
+    return np.ascontiguousarray(resize(image, *inner)[:, down, left : left + width])
+
+
+FITTINGS = {"crop": crop, "letterbox": letterbox, "stretch": resize}
+
+
+class Classifier(Runner):
+    """A network with its names, ready to classify; several threads may use it at once.
+
+    names: one a class; resize: "crop", "letterbox" or "stretch"; tree: whose nodes the classes are, if any;
+    notes: what was decided, and why
+    """
+
+    def __init__(self, network: Network, header: Header, names: tuple[str, ...], resize: str) -> None:
+        super().__init__(network, header, names, FITTINGS[resize])
+        self.resize, self.tree = resize, tree_of(network.graph)
+
+    @overload
+    def classify(self, image: Image, *, top: int = ..., hier: float | None = ...) -> Classification: ...
+
+    @overload
+    def classify(self, image: list[Image], *, top: int = ..., hier: float | None = ...) -> list[Classification]: ...
+
+    def classify(
+        self, image: Image | list[Image], *, top: int = TOP, hier: float | None = None
+    ) -> Classification | list[Classification]:
+        """What an image shows, or each of several.
+
+        Args:
+            image: as for `Model.detect`; a list is one batch
+            top: how many classes, at most
+            hier: in place of the `top` classes give one, as far down the class tree as it is likelier than this, 0..1
+        Raises:
+            ImageError: an image cannot be read, or has the wrong number of channels
+            DarkparseError: `hier` without a class tree
+        """
+        if isinstance(image, str | Path | np.ndarray):
+            return self.classify([image], top=top, hier=hier)[0]
+        images = [self.prepare(one) for one in image]
+        return self.interpret(images, self.forward(images), top, hier)
+
+    @torch.inference_mode()
+    def interpret(
+        self, images: Sequence[Ready], raw: Sequence[Tensor], top: int = TOP, hier: float | None = None
+    ) -> list[Classification]:
+        """The likeliest classes, from what the network gave for prepared images.
+
+        Source: src/classifier.c predict_classifier, src/tree.c hierarchy_predictions (AlexeyAB 59596d7; pjreddie
+        f6afaab, where of a tree only the leaves count)
+        """
+        if hier is not None and self.tree is None:
+            raise DarkparseError(f"{self.graph.file}: hier={hier:g}, but the network has no class tree")
+        if not images:
+            return []
+        scores = raw[0].flatten(1)
+        if self.tree is None:
+            return [Classification(*best(row, top), self.names) for row in scores.cpu().numpy()]
+        parents, found = self.tree.parents, []
+        for row in cumulative(self.tree, scores).cpu().numpy():
+            if hier is None:
+                counting = np.where(self.tree.children < 0, row, 0) if self.graph.dialect.leaves_only else row
+                found.append(Classification(*best(counting, top), self.names, parents))
+            else:
+                node = np.array([walk(self.tree, row, hier)])
+                found.append(Classification(row[node], node, self.names, parents))
+        return found
+
+
+def best(scores: Floats, top: int) -> tuple[Floats, Ints]:
+    """The `top` highest of `scores`, `(N,)`, and their indices; of equal ones the first; without those not finite.
+
+    Source: src/utils.c top_k (AlexeyAB 59596d7)
+    """
+    order = np.argsort(-scores, kind="stable")
+    order = order[np.isfinite(scores[order])][:top]
+    return scores[order], order
+
+
+def walk(tree: Tree, scores: Floats, hier: float) -> int:
+    """The node where the walk from the root, always to the likeliest child, ends for lack of one above `hier`.
+
+    Args:
+        scores: `(N,)` probability of each node; at least the likeliest below the root is taken
+    Source: src/tree.c hierarchy_top_prediction (AlexeyAB 59596d7)
+    """
+    group, above = 0, -1
+    while True:
+        first = int(tree.offsets[group])
+        node = first + int(scores[first : first + int(tree.sizes[group])].argmax())
+        if scores[node] <= hier:
+            return above if group else node
+        if tree.children[node] < 0:
+            return node
+        group, above = int(tree.children[node]), node
+
+
+def load_classifier(
+    cfg: str | Path,
+    weights: str | Path,
+    *,
+    names: str | Path | None = None,
+    data: str | Path | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    resize: str = "auto",
+    device: str = "auto",
+    precision: str = "fp32",
+    strict: bool = False,
+) -> Classifier:
+    """A classifier from a cfg and its weights.
+
+    Args:
+        names, data: a .names file, or a .data file that names one (`names=`, or else `labels=`); else one is looked for
+        resize: "crop", "letterbox", "stretch", or "auto": as who wrote the weights does
+        cfg, weights, width, height, device, precision, strict: as for `load`
+    Raises:
+        CfgError: the cfg is wrong
+        WeightsError: the weights do not fit
+        DataError: the names do not fit
+        DarkparseError: it is no classifier, there is no such device, or not enough memory
+    """
+    graph = read_files(cfg, weights, width=width, height=height, strict=strict)
+    classes = count_classes(graph)
+    header, _ = fit(graph, weights)
+    found, source = class_names(graph, classes, names, data)
+    kind, why = choose_fitting(resize, header)
+    network, notes = load_network(graph, weights, device, precision)
+    model = Classifier(network, header, found, kind)
+    model.notes = [f"resize: {kind}, {why}", f"names: {source}", *notes]
+    return model
+
+
+def count_classes(graph: Graph) -> int:
+    """Number of classes.  Raises DarkparseError where the network is no classifier of images."""
+    file, shape = graph.file, graph.nodes[-1].shape
+    if graph.heads:
+        section = graph.heads[-1][1].section
+        raise DarkparseError(f"{file}: a detector, with a [{section}]; use darkparse detect (darkparse.load)")
+    if not graph.net.width * graph.net.height * graph.net.channels:
+        raise DarkparseError(
+            f"{file}: reads {graph.net.inputs} values, not images; character networks run with darkparse generate"
+        )
+    if shape.h * shape.w != 1:
+        raise DarkparseError(f"{file}: no classifier: its last layer gives {shape}; expected 1x1, a value a class")
+    return shape.c
+
+
+def tree_of(graph: Graph) -> Tree | None:
+    """The class tree of the output, if any.  Source: src/parser.c parse_network_cfg_custom (AlexeyAB 59596d7)."""
+    trees = [tree for node in graph.nodes if isinstance(tree := getattr(node.layer, "tree", None), Tree)]
+    return trees[-1] if trees and len(trees[-1]) == graph.nodes[-1].shape.size else None
+
+
+def class_names(
+    graph: Graph, classes: int, names: str | Path | None, data: str | Path | None
+) -> tuple[tuple[str, ...], str]:
+    """The names of the classes, and where they are from; see `load_classifier`.
+
+    Raises:
+        DataError: a file is missing, or has another number of names than there are classes
+    Source: src/classifier.c predict_classifier (AlexeyAB 59596d7)
+    """
+    if data is not None and names is None:
+        given = read_data(data)
+        names = given.path("names") or given.path("labels")
+        if names is None:
+            raise DataError(f"{data}: names, labels: missing; expected the path of a .names file")
+    near = None if names is not None else next(beside(Path(graph.file)), None)
+    if path := names if names is not None else near:
+        found = read_names(path)
+        if len(found) != classes:
+            raise DataError(f"{path}: {len(found)} names, but {graph.file} gives {classes} classes")
+        return found, str(path) if near is None else f"{path}, found beside the cfg"
+    if tree := tree_of(graph):
+        return tree.names, "the class tree"
+    return tuple(f"class_{i}" for i in range(classes)), "none found"
+
+
+def choose_fitting(resize: str, header: Header) -> tuple[str, str]:
+    """How images become the network's size, and why.
+
+    Source: src/classifier.c (AlexeyAB 59596d7), examples/classifier.c (pjreddie f6afaab) predict_classifier
+    """
+    if resize != "auto":
+        return resize, "as asked for"
+    kind = "crop" if header.dialect.crops_for_classes else "letterbox"
+    return kind, f"by version {header.version} of the weights: {header.writer}"
+
+
+class Result(NamedTuple):
+    """What became of one image of a list."""
+
+    path: str
+    found: Classification | None  # None: it could not be read
+    error: str
+    milliseconds: float  # in the network
+    image: np.ndarray | None  # (rows, columns, C) in the network's order
+
+
+def classify_files(
+    model: Classifier, paths: Iterable[str], *, top: int = TOP, hier: float | None = None, batch: int = 1
+) -> Iterator[Result]:
+    """Classify image files, `batch` at a time; an image that cannot be read is reported in its place."""
+
+    def interpret(images: Sequence[Ready], raw: Sequence[Tensor]) -> list[Classification]:
+        return model.interpret(images, raw, top, hier)
+
+    return starmap(Result, run_files(model, paths, batch, interpret))

@@ -1,0 +1,158 @@
+"""What detecting and classifying share: from files to a network on its device, and images through it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import weights as weights_file
+from .data import find_cfg
+from .deploy import deploy
+from .errors import DarkparseError, ImageError, refuse, warn
+from .graph import Graph, read_graph
+from .images import Floats, Pixels, as_network_order, read_image
+from .layout import Header, read_header
+from .network import Network, empty_network
+
+Image = str | Path | np.ndarray
+Fitting = Callable[[Pixels, int, int], Floats]  # pixels, width, height -> (C, height, width)
+Found = TypeVar("Found")
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Ready(NamedTuple):
+    """An image as the network reads it."""
+
+    pixels: np.ndarray  # (C, H, W) float32, 0..1
+    image: np.ndarray  # (rows, columns, C) as read, in the network's order
+
+
+class Runner:
+    """A network with its names, on its device; several threads may use it at once.
+
+    names: one a class; fitting: how images become the network's size; notes: what was decided, and why
+    """
+
+    def __init__(self, network: Network, header: Header, names: tuple[str, ...], fitting: Fitting) -> None:
+        self.network, self.header, self.names, self.fitting = network, header, names, fitting
+        self.graph: Graph = network.graph
+        self.notes: list[str] = []
+        parameter = next(network.parameters(), torch.empty(0))
+        self.device, self.dtype = parameter.device, parameter.dtype
+        self._turn = threading.Lock() if network.is_recurrent else nullcontext()
+
+    def prepare(self, image: Image) -> Ready:
+        """Read, put in order and resize an image.
+
+        Raises:
+            ImageError: it cannot be read, or has the wrong number of channels
+        """
+        channels, height, width = self.graph.net.shape
+        pixels = as_network_order(image, channels) if isinstance(image, np.ndarray) else read_image(image, channels)
+        return Ready(self.fitting(pixels, width, height), pixels)
+
+    @torch.inference_mode()
+    def forward(self, images: Sequence[Ready]) -> list[Tensor]:
+        """The raw outputs of the network for a batch of prepared images."""
+        if not images:
+            return []
+        batch = torch.from_numpy(np.stack([image.pixels for image in images]))
+        batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+        with self._turn:
+            self.network.reset()
+            return [raw.float() for raw in self.network(batch)]
+
+
+def read_files(cfg: str | Path, weights: str | Path, *, width: int | None, height: int | None, strict: bool) -> Graph:
+    """The network of a cfg, or of one that comes with darkparse, as the writer of the weights means it.
+
+    Raises:
+        CfgError: the cfg is wrong
+        WeightsError: the weights are none
+    """
+    dialect = read_header(weights).dialect
+    complain = refuse if strict else warn
+    return read_graph(find_cfg(str(cfg)), width=width, height=height, dialect=dialect, complain=complain)
+
+
+def load_network(graph: Graph, weights: str | Path, device: str, precision: str) -> tuple[Network, list[str]]:
+    """The deployed network with its weights, and notes on what the file does not hold.
+
+    Raises:
+        WeightsError: the weights do not fit
+        DarkparseError: there is no such device, or not enough memory
+    """
+    network = empty_network(graph)
+    notes = []
+    if random := [str(node.index) for node in graph.nodes if node.layer.dontload and node.tensors]:
+        network = Network(graph)
+        notes = [f"random: layers {', '.join(random)} have dontload=1, so their weights are random numbers"]
+    weights_file.load(network, weights)
+    return on_device(network, choose_device(device), precision), notes
+
+
+def on_device(network: Network, place: torch.device, precision: str) -> Network:
+    """The deployed network on `place`.  Raises DarkparseError where it has no room there."""
+    try:
+        return deploy(network, place, PRECISIONS[precision])
+    except RuntimeError as why:
+        raise DarkparseError(f"device {place}: {str(why).splitlines()[0]}") from None
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        DarkparseError: there is none
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as why:
+        raise DarkparseError(f"device {name!r}: {str(why).splitlines()[0]}") from None
+    return device
+
+
+def run_files(
+    runner: Runner,
+    paths: Iterable[str],
+    batch: int,
+    interpret: Callable[[Sequence[Ready], Sequence[Tensor]], Sequence[Found]],
+) -> Iterator[tuple[str, Found | None, str, float, np.ndarray | None]]:
+    """Run image files through the network, `batch` at a time.
+
+    Args:
+        interpret: what the raw outputs for prepared images mean, one an image
+    Returns:
+        of each image its path, what was found (None where it could not be read), why not, ms in the network, and
+        its pixels, (rows, columns, C) in the network's order
+    """
+    waiting = iter(paths)
+    while chunk := list(islice(waiting, batch)):
+        ready: dict[int, Ready] = {}
+        errors: dict[int, str] = {}
+        for index, path in enumerate(chunk):
+            try:
+                ready[index] = runner.prepare(path)
+            except ImageError as why:
+                errors[index] = str(why) if str(why).startswith(path) else f"{path}: {why}"
+        images = list(ready.values())
+        start = time.perf_counter()
+        raw = runner.forward(images)
+        each = (time.perf_counter() - start) * 1e3 / max(1, len(images))
+        found = dict(zip(ready, interpret(images, raw), strict=True))
+        for index, path in enumerate(chunk):
+            image = ready[index].image if index in ready else None
+            yield path, found.get(index), errors.get(index, ""), each, image
