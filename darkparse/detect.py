@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, overload
@@ -22,10 +22,13 @@ from .errors import DarkparseError, ImageError, refuse, warn
 from .graph import Graph, read_graph
 from .images import Placement, as_network_order, letterbox, read_image, resize
 from .layout import Header, fit, read_header
-from .network import Network, empty_network
+from .network import Network, check_memory, empty_network
 
 Image = str | Path | np.ndarray
+Images = Sequence[Path] | Sequence[np.ndarray] | list[str] | tuple[str, ...] | list[Image] | tuple[Image, ...]
 
+BATCHED = 4  # dimensions of an array of several images
+RESIZES = ("auto", "stretch", "letterbox")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -56,24 +59,24 @@ class Model:
 
     @overload
     def detect(
-        self, image: list[Image], *, thresh: float = ..., nms: float = ..., hier: float = ...
+        self, image: Images, *, thresh: float = ..., nms: float = ..., hier: float = ...
     ) -> list[Detections]: ...
 
     def detect(
-        self, image: Image | list[Image], *, thresh: float = 0.25, nms: float = 0.45, hier: float = 0.5
+        self, image: Image | Images, *, thresh: float = 0.25, nms: float = 0.45, hier: float = 0.5
     ) -> Detections | list[Detections]:
         """What is in an image, or in each of several.
 
         Args:
             image: a path, or an array as OpenCV has it: `(H, W, 3)` BGR or `(H, W)` grey, uint8 or uint16, or
-                float32 0..1; a list of those is one batch
+                float32 0..1; several of those, or an array `(N, H, W, C)`, are one batch
             thresh: least objectness and score, 0..1
             nms: overlap above which the weaker box of a class goes, 0..1
             hier: how sure a node of a class tree must be to be preferred to its parent, 0..1
         Raises:
             ImageError: an image cannot be read, or has the wrong number of channels
         """
-        if isinstance(image, str | Path | np.ndarray):
+        if isinstance(image, str | Path) or (isinstance(image, np.ndarray) and image.ndim != BATCHED):
             return self.infer([self.prepare(image)], thresh, nms, hier)[0]
         return self.infer([self.prepare(one) for one in image], thresh, nms, hier)
 
@@ -85,7 +88,10 @@ class Model:
         """
         channels, height, width = self.graph.net.shape
         pixels = as_network_order(image, channels) if isinstance(image, np.ndarray) else read_image(image, channels)
-        fitted = (letterbox if self.letterbox else resize)(pixels, width, height)
+        try:
+            fitted = (letterbox if self.letterbox else resize)(pixels, width, height)
+        except ImageError as why:
+            raise ImageError(f"{image}: {why}" if isinstance(image, str | Path) else str(why)) from None
         rows, columns = pixels.shape[:2]
         return Ready(fitted, Placement.of(columns, rows, width, height, self.letterbox), pixels)
 
@@ -101,7 +107,7 @@ class Model:
             return []
         batch = torch.from_numpy(np.stack([image.pixels for image in images]))
         batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
-        with self._turn:
+        with self._turn, told_plainly(self.device):
             self.network.reset()
             return [raw.float() for raw in self.network(batch)]
 
@@ -153,6 +159,8 @@ def load(
         DataError: the names do not fit
         DarkparseError: there is no such device, or not enough memory
     """
+    check_choice("resize", resize, RESIZES)
+    check_choice("precision", precision, PRECISIONS)
     header = read_header(weights)
     path = find_cfg(str(cfg))
     graph = read_graph(path, width=width, height=height, dialect=header.dialect, complain=refuse if strict else warn)
@@ -171,16 +179,32 @@ def load(
     return model
 
 
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raises DarkparseError where `value` is none of `choices`."""
+    if value not in choices:
+        raise DarkparseError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
 def on_device(network: Network, place: torch.device, precision: str) -> Network:
     """The deployed network on `place`.  Raises DarkparseError where it has no room there."""
-    try:
+    with told_plainly(place):
         return deploy(network, place, PRECISIONS[precision])
-    except RuntimeError as why:
-        raise DarkparseError(f"device {place}: {str(why).splitlines()[0]}") from None
+
+
+@contextmanager
+def told_plainly(place: torch.device) -> Iterator[None]:
+    """Turn what torch says of missing memory or a missing kernel into one line."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as why:
+        raise DarkparseError(f"device {place}: {(str(why) or 'out of memory').splitlines()[0]}") from None
 
 
 def choose_resize(resize: str, graph: Graph, header: Header) -> tuple[bool, str]:
-    """Whether to letterbox, and why.  Source: src/detector.c test_detector of both forks."""
+    """Whether to letterbox, and why.
+
+    Source: src/detector.c (AlexeyAB 59596d7), examples/detector.c (pjreddie f6afaab), test_detector of both
+    """
     if resize != "auto":
         return resize == "letterbox", f"{resize}, as asked for"
     if graph.net.letter_box >= 0:
@@ -200,8 +224,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as why:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as why:
         raise DarkparseError(f"device {name!r}: {str(why).splitlines()[0]}") from None
     return device
 
@@ -220,6 +244,7 @@ def detect_files(
     model: Model, paths: Iterable[str], *, thresh: float = 0.25, nms: float = 0.45, hier: float = 0.5, batch: int = 1
 ) -> Iterator[Result]:
     """Detect in image files, `batch` at a time; an image that cannot be read is reported in its place."""
+    check_memory(model.graph, images=batch)
     waiting = iter(paths)
     while chunk := list(islice(waiting, batch)):
         ready: dict[int, Ready] = {}
@@ -232,6 +257,8 @@ def detect_files(
         images = list(ready.values())
         start = time.perf_counter()
         raw = model.forward(images)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize(model.device)
         each = (time.perf_counter() - start) * 1e3 / max(1, len(images))
         found = dict(zip(ready, model.interpret(images, raw, thresh, nms, hier), strict=True))
         for index, path in enumerate(chunk):

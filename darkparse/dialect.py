@@ -15,7 +15,7 @@ class Dialect:
     """
 
     name: str
-    resize: Literal["stretch", "letterbox"]  # src/detector.c test_detector
+    resize: Literal["stretch", "letterbox"]  # src/detector.c test_detector; examples/detector.c
     planar_region: bool  # src/region_layer.c forward_region_layer: x, y and single classes go through logistic there
     top_of_tree: bool  # src/region_layer.c get_region_detections: the node where the walk down the tree stops
     xnor_pads_with_zero: bool  # src/convolutional_layer.c forward_convolutional_layer: else padding counts as -1

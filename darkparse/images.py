@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkparse.errors import ImageError
+from .errors import ImageError
 
 Pixels = NDArray[Any]
 Floats = NDArray[np.float32]

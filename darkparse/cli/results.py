@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from .. import report
 from ..errors import DarkparseError
-from ..files import write_text, writing
+from ..files import check_not_input, write_text, writing
 
 if TYPE_CHECKING:
     from ..detect import Result
@@ -28,20 +28,36 @@ class Wanted:
 
     out: Path | None
     labels: Path | None
-    json: str | None
+    json: str | None  # "-": standard output
     jsonl: str | None
     coordinates: bool
-    draw_here: bool  # as predictions.jpg
+    overwrite: bool  # labels
+    inputs: Sequence[str]  # all files that are read, as far as they are known
 
     @classmethod
-    def of(cls, options: dict[str, object], draw_here: bool) -> Wanted:
-        """From the options of the command; makes the folders."""
+    def of(cls, options: dict[str, object], inputs: Sequence[str]) -> Wanted:
+        """From the options of the command; makes the folders.
+
+        Raises:
+            DarkparseError: a file to write is one to read, or named twice
+        """
         out, labels = (Path(str(options[key])) if options[key] else None for key in ("out", "save_labels"))
         for folder in (out, labels):
             if folder:
                 make(folder)
         json, jsonl = (str(options[key]) if options[key] else None for key in ("json", "jsonl"))
-        return cls(out, labels, json, jsonl, bool(options["ext_output"]), draw_here and not out)
+        if json and json == jsonl:
+            raise DarkparseError(f"{json}: named for --json and for --jsonl")
+        known = [*inputs, *(str(options[key]) for key in ("names", "data") if options[key])]
+        for path in (json, jsonl):
+            if path:
+                check_not_input(path, known)
+        return cls(out, labels, json, jsonl, bool(options["ext_output"]), bool(options["overwrite"]), known)
+
+    @property
+    def text(self) -> bool:
+        """Whether standard output is for people."""
+        return "-" not in (self.json, self.jsonl)
 
 
 def make(folder: Path) -> None:
@@ -53,32 +69,41 @@ def make(folder: Path) -> None:
 
 
 class Results:
-    """Takes results one by one and puts them where they are wanted; JSON files appear when all is done."""
+    """Takes results one by one and puts them where they are wanted; what is done stays when the rest is cut short."""
 
     def __init__(self, wanted: Wanted, total: int | None) -> None:
-        self.wanted, self.failed, self.frames = wanted, 0, 0
+        self.wanted, self.total, self.seen, self.failed, self.frames = wanted, total, 0, 0, 0
         self.written: dict[Path, str] = {}
         self.stack = ExitStack()
         self.bar = Bar(total)
 
     def __enter__(self) -> Results:
-        self.json = self.stack.enter_context(writing(self.wanted.json)) if self.wanted.json else None
-        named = self.wanted.jsonl not in (None, "-")
-        self.jsonl = self.stack.enter_context(writing(str(self.wanted.jsonl))) if named else None
+        self.json, self.jsonl = (
+            self.stack.enter_context(writing(name)) if name not in (None, "-") else None
+            for name in (self.wanted.json, self.wanted.jsonl)
+        )
         self.stack.enter_context(self.bar)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, why: BaseException | None, at: TracebackType | None) -> None:
-        if self.json and kind is None:
-            self.json.write(b"\n]\n" if self.frames else b"[\n]\n")
-        self.stack.__exit__(kind, why, at)
+    def __exit__(self, *of: object) -> None:
+        if self.wanted.json:
+            self.write_json("\n]\n" if self.frames else "[\n]\n")
+        self.stack.close()
+
+    def write_json(self, text: str) -> None:
+        """Append to the file of --json."""
+        if self.json:
+            self.json.write(text.encode())
+        else:
+            click.echo(text.encode(), nl=False)
 
     def add(self, result: Result) -> None:
         """One image."""
+        self.seen += 1
         self.bar.clear()
-        line = report.json_line(result.path, result.detections, result.error)
+        line = report.json_line(result.path, result.detections, result.error).encode()
         if self.jsonl:
-            self.jsonl.write(line.encode() + b"\n")
+            self.jsonl.write(line + b"\n")
         elif self.wanted.jsonl:
             click.echo(line)
         if result.detections is None:
@@ -99,7 +124,7 @@ class Results:
     def show(self, result: Result) -> None:
         """Darknet's text."""
         assert result.detections is not None
-        if self.wanted.jsonl == "-":
+        if not self.wanted.text:
             return
         click.echo(report.predicted(result.path, result.milliseconds))
         for line in report.lines(result.detections, self.wanted.coordinates):
@@ -108,22 +133,25 @@ class Results:
     def store(self, result: Result) -> None:
         """JSON, labels and the picture."""
         assert result.detections is not None
-        self.frames += 1
-        if self.json:
-            start = "[\n" if self.frames == 1 else ", \n"
-            self.json.write((start + report.json_frame(result.path, self.frames, result.detections)).encode())
+        if self.wanted.json:
+            start = ", \n" if self.frames else "[\n"
+            self.write_json(start + report.json_frame(result.path, self.frames + 1, result.detections))
+            self.frames += 1
         if self.wanted.labels:
-            name = Path(result.path).with_suffix(".txt").name
-            write_text(self.free(self.wanted.labels / name, result.path), report.label_lines(result.detections))
+            path = self.free(self.wanted.labels / f"{Path(result.path).stem}.txt", result.path)
+            if path.exists() and not self.wanted.overwrite:
+                raise DarkparseError(f"{path}: is there already; not overwritten without --overwrite")
+            write_text(path, report.label_lines(result.detections))
         if self.wanted.out:
             draw(result, self.free(self.wanted.out / picture_name(result.path), result.path))
-        elif self.wanted.draw_here:
-            draw(result, Path(PREDICTIONS))
+        elif self.total == 1:
+            draw(result, self.free(Path(PREDICTIONS), result.path))
 
     def free(self, path: Path, image: str) -> Path:
-        """The path, unless another image of this run has taken it.  Raises DarkparseError then."""
+        """The path, unless another image of this run has taken it, or is it.  Raises DarkparseError then."""
         if path in self.written:
             raise DarkparseError(f"{image}: {path} was already written for {self.written[path]}; not overwritten")
+        check_not_input(path, [image, *self.wanted.inputs])
         self.written[path] = image
         return path
 
@@ -145,6 +173,8 @@ def draw(result: Result, path: Path) -> None:
     assert result.image is not None
     order = [2, 1, 0] if result.image.shape[2] > 2 else [0, 0, 0]
     picture = np.ascontiguousarray(result.image[..., order])
+    if picture.dtype == np.float32:
+        picture = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
     shown = result.detections.shown()
     picture = drawn(picture, shown.boxes, shown.scores, shown.labels, shown.names)
     is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
