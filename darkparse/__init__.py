@@ -1,4 +1,4 @@
-"""darkparse runs, trains and converts Darknet models (.cfg and .weights) in PyTorch.
+"""darkparse runs Darknet models (.cfg and .weights) in PyTorch.
 
     import darkparse
     model = darkparse.load("yolov4-tiny.cfg", "yolov4-tiny.weights")

@@ -18,7 +18,7 @@ from .errors import DarkparseError, DataError, ImageError
 from .graph import Graph
 from .images import Pixels, letterbox, resize
 from .layout import Header, fit
-from .loading import Image, Ready, Runner, load_network, read_files, run_files
+from .loading import Image, Images, Ready, Runner, as_batch, check_choice, load_network, read_files, run_files
 from .modules.region import cumulative
 from .network import Network
 from .tree import Tree
@@ -61,10 +61,10 @@ class Classifier(Runner):
     def classify(self, image: Image, *, top: int = ..., hier: float | None = ...) -> Classification: ...
 
     @overload
-    def classify(self, image: list[Image], *, top: int = ..., hier: float | None = ...) -> list[Classification]: ...
+    def classify(self, image: Images, *, top: int = ..., hier: float | None = ...) -> list[Classification]: ...
 
     def classify(
-        self, image: Image | list[Image], *, top: int = TOP, hier: float | None = None
+        self, image: Image | Images, *, top: int = TOP, hier: float | None = None
     ) -> Classification | list[Classification]:
         """What an image shows, or each of several.
 
@@ -76,10 +76,10 @@ class Classifier(Runner):
             ImageError: an image cannot be read, or has the wrong number of channels
             DarkparseError: `hier` without a class tree
         """
-        if isinstance(image, str | Path | np.ndarray):
-            return self.classify([image], top=top, hier=hier)[0]
-        images = [self.prepare(one) for one in image]
-        return self.interpret(images, self.forward(images), top, hier)
+        several, alone = as_batch(image)
+        images = [self.prepare(one) for one in several]
+        found = self.interpret(images, self.forward(images), top, hier)
+        return found[0] if alone else found
 
     @torch.inference_mode()
     def interpret(
@@ -161,6 +161,7 @@ def load_classifier(
         DataError: the names do not fit
         DarkparseError: it is no classifier, there is no such device, or not enough memory
     """
+    check_choice("resize", resize, ["auto", *FITTINGS])
     graph = read_files(cfg, weights, width=width, height=height, strict=strict)
     classes = count_classes(graph)
     header, _ = fit(graph, weights)

@@ -17,9 +17,10 @@ from .errors import DarkparseError
 from .graph import Graph
 from .images import Placement, letterbox, resize
 from .layout import Header, fit
-from .loading import Image, Ready, Runner, load_network, read_files, run_files
+from .loading import Image, Images, Ready, Runner, as_batch, check_choice, load_network, read_files, run_files
 from .network import Network
 
+RESIZES = ("auto", "stretch", "letterbox")
 FITTINGS = {False: resize, True: letterbox}  # by whether images keep their proportions
 
 
@@ -38,26 +39,26 @@ class Model(Runner):
 
     @overload
     def detect(
-        self, image: list[Image], *, thresh: float = ..., nms: float = ..., hier: float = ...
+        self, image: Images, *, thresh: float = ..., nms: float = ..., hier: float = ...
     ) -> list[Detections]: ...
 
     def detect(
-        self, image: Image | list[Image], *, thresh: float = 0.25, nms: float = 0.45, hier: float = 0.5
+        self, image: Image | Images, *, thresh: float = 0.25, nms: float = 0.45, hier: float = 0.5
     ) -> Detections | list[Detections]:
         """What is in an image, or in each of several.
 
         Args:
             image: a path, or an array as OpenCV has it: `(H, W, 3)` BGR or `(H, W)` grey, uint8 or uint16, or
-                float32 0..1; a list of those is one batch
+                float32 0..1; several of those, or an array `(N, H, W, C)`, are one batch
             thresh: least objectness and score, 0..1
             nms: overlap above which the weaker box of a class goes, 0..1
             hier: how sure a node of a class tree must be to be preferred to its parent, 0..1
         Raises:
             ImageError: an image cannot be read, or has the wrong number of channels
         """
-        if isinstance(image, str | Path | np.ndarray):
-            return self.infer([self.prepare(image)], thresh, nms, hier)[0]
-        return self.infer([self.prepare(one) for one in image], thresh, nms, hier)
+        images, alone = as_batch(image)
+        found = self.infer([self.prepare(one) for one in images], thresh, nms, hier)
+        return found[0] if alone else found
 
     def infer(self, images: Sequence[Ready], thresh: float, nms: float, hier: float) -> list[Detections]:
         """Detections in prepared images, as one batch."""
@@ -113,6 +114,7 @@ def load(
         DataError: the names do not fit
         DarkparseError: there is no such device, or not enough memory
     """
+    check_choice("resize", resize, RESIZES)
     graph = read_files(cfg, weights, width=width, height=height, strict=strict)
     check_detector(graph)
     header, _ = fit(graph, weights)
@@ -134,7 +136,10 @@ def check_detector(graph: Graph) -> None:
 
 
 def choose_resize(resize: str, graph: Graph, header: Header) -> tuple[bool, str]:
-    """Whether to letterbox, and why.  Source: src/detector.c test_detector of both forks."""
+    """Whether to letterbox, and why.
+
+    Source: src/detector.c (AlexeyAB 59596d7), examples/detector.c (pjreddie f6afaab), test_detector of both
+    """
     if resize != "auto":
         return resize == "letterbox", f"{resize}, as asked for"
     if graph.net.letter_box >= 0:

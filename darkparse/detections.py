@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .boxes import Floats, Ints, cxcywh_to_xyxy, nms
 
@@ -25,7 +26,7 @@ class Detection(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
     """What was detected in one image.
 
@@ -55,11 +56,22 @@ class Detections:
         scale = np.array([self.width, self.height] * 2, dtype=np.float32)
         return cxcywh_to_xyxy(self.relative) * scale
 
-    def __getitem__(self, chosen: Sequence[int] | Ints | slice) -> Detections:
-        """The rows `chosen`, by index, slice or mask."""
+    @overload
+    def __getitem__(self, chosen: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, chosen: Sequence[int] | Ints | NDArray[np.bool_] | slice) -> Detections: ...
+
+    def __getitem__(self, chosen: int | Sequence[int] | Ints | NDArray[np.bool_] | slice) -> Detection | Detections:
+        """A row by its number, or several by numbers, slice or mask."""
+        if isinstance(chosen, int | np.integer):
+            return next(iter(self[[int(chosen)]]))
         return Detections(
             self.relative[chosen], self.scores[chosen], self.labels[chosen], self.names, self.width, self.height
         )
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} detections in {self.width}x{self.height} px>"
 
     def left_to_right(self) -> Detections:
         """Boxes by their left edge, each with its best class first: the order in which Darknet prints them."""

@@ -15,7 +15,7 @@ class Dialect:
     """
 
     name: str
-    resize: Literal["stretch", "letterbox"]  # src/detector.c test_detector
+    resize: Literal["stretch", "letterbox"]  # src/detector.c test_detector; examples/detector.c
     crops_for_classes: bool  # predict_classifier: the middle of the image, else letterboxed
     leaves_only: bool  # predict_classifier: of a class tree only the leaves count
     planar_region: bool  # src/region_layer.c forward_region_layer: x, y and single classes go through logistic there

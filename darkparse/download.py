@@ -17,6 +17,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from .errors import DownloadError
+from .kinds import recognise
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there so far, and how many they will be (None: the server does not say)."""
@@ -91,13 +92,6 @@ _USER_AGENT = "darkparse"  # pjreddie.com turns Python-urllib away
 _CHUNK = 1 << 16  # bytes
 _HEADER = 16  # bytes; no weights file is shorter
 _RANGE = re.compile(r"bytes (?:(?P<start>\d+)-\d+|\*)/(?P<total>\d+|\*)")
-_LOOKS_LIKE = (
-    (b"<", "a web page"),
-    (b"version https://git-lfs", "a Git LFS pointer, a note in place of the file"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"{", "a JSON text"),
-)
 _STATUS = {
     403: "the server refuses to hand it out",
     404: "the server has no such file",
@@ -158,19 +152,13 @@ def _address(entry: WeightsFile, url: str | None) -> str:
 def _problem(path: Path, entry: WeightsFile) -> str:
     """What keeps the file at `path` from being `entry`; empty if nothing does."""
     with path.open("rb") as file:
-        kind = _kind(file.read(64))
+        kind = recognise(file.read(512))
     size = path.stat().st_size
     if kind:
         return f"is {kind}"
     if entry.size is None:
         return "" if size >= _HEADER else f"has only {size} bytes"
     return "" if size == entry.size else f"has {size:,} bytes; expected {entry.size:,}"
-
-
-def _kind(head: bytes) -> str:
-    """What a file that begins with `head` is, if that is well known and not weights."""
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return next((kind for start, kind in _LOOKS_LIKE if text.startswith(start)), "")
 
 
 class _StaleError(Exception):
@@ -260,7 +248,8 @@ class _Transfer:
 
     def inspect(self, response: HTTPResponse, first: bytes, total: int | None) -> None:
         """Refuses what cannot be the file, before the .part file is touched."""
-        kind = "a web page" if response.headers.get_content_type() == "text/html" else _kind(first)
+        is_page = response.headers.get_content_type() == "text/html"
+        kind = "an HTML page" if is_page else recognise(first)
         file, size = self.entry.file, self.entry.size
         if kind:
             raise DownloadError(f"{self.url}: the server answered with {kind}, not {file}; {_ELSEWHERE}")

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from darkparse.errors import ImageError
+from .detections import HIDDEN
+from .errors import ImageError
 
-HIDDEN = "dont_show"
 """A class whose name begins so is not drawn (as in Darknet)."""
 
 _HALO = 0.5  # opacity of the dark rim around outlines

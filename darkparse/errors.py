@@ -57,6 +57,9 @@ class CfgError(DarkparseError):
         super().__init__(f"{place.removesuffix(':')}: {message}")
         self.message, self.where = message, where
 
+    def __reduce__(self) -> tuple[type["CfgError"], tuple[str, Location]]:
+        return type(self), (self.message, self.where)
+
 
 class UnknownSection(CfgError):
     """No layer is registered under this name."""

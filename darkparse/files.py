@@ -3,21 +3,32 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from .errors import DarkparseError
 
+UMASK = os.umask(0o022)  # there is no way to ask but to set it
+os.umask(UMASK)
+
 
 class Output:
-    """A file being written; what the disk has to say is told of the file that it will become."""
+    """A file being written; what the disk has to say is told of the file that it will become.
+
+    Pipes and devices are written to directly, and a link stays one.
+    """
 
     def __init__(self, path: Path, error: type[DarkparseError]) -> None:
-        self.path, self.error = path, error
+        self.path, self.error, self.temporary = path, error, ""
+        self.file: BinaryIO
         with self.blamed():
-            handle, self.temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-            self.file: BinaryIO = open(handle, "wb")  # noqa: SIM115  (closed by `finish` or `abandon`)
+            self.target = Path(os.path.realpath(path))
+            if path.exists() and not path.is_file():
+                self.file = open(path, "wb")  # noqa: SIM115  (closed by `finish` or `abandon`)
+                return
+            handle, self.temporary = tempfile.mkstemp(".part", ".darkparse.", self.target.parent)
+            self.file = open(handle, "wb")  # noqa: SIM115
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes."""
@@ -28,15 +39,17 @@ class Output:
         """Move it into place."""
         with self.blamed():
             self.file.close()
-            os.chmod(self.temporary, 0o666 & ~_umask())
-            os.replace(self.temporary, self.path)
+            if self.temporary:
+                os.chmod(self.temporary, 0o666 & ~UMASK)
+                os.replace(self.temporary, self.target)
 
     def abandon(self) -> None:
         """Leave no trace of it, if it is not finished."""
         with contextlib.suppress(OSError):
             self.file.close()
         with contextlib.suppress(OSError):
-            os.unlink(self.temporary)
+            if self.temporary:
+                os.unlink(self.temporary)
 
     @contextlib.contextmanager
     def blamed(self) -> Iterator[None]:
@@ -72,7 +85,8 @@ def write_text(path: str | Path, text: str) -> None:
         output.write(text.encode())
 
 
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def check_not_input(path: str | Path, inputs: Iterable[str | Path]) -> None:
+    """Raises DarkparseError where `path`, about to be written, is one of the files that are read."""
+    for one in inputs:
+        if os.path.isfile(path) and os.path.exists(one) and os.path.samefile(path, one):
+            raise DarkparseError(f"{path}: is one of the inputs; not overwritten")

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkparse.errors import ImageError
+from .errors import ImageError
+from .kinds import recognise
 
 Pixels = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -36,15 +37,6 @@ _READ_FLAGS = {1: "IMREAD_GRAYSCALE", 3: "IMREAD_COLOR"}  # src/image_opencv.cpp
 _NPY, _PNG = b"\x93NUMPY", b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
-_OTHER_FILES = {  # what the file starts with, or has at byte 4, in lower case
-    b"<!doctype html": "an HTML page",
-    b"<html": "an HTML page",
-    b"<?xml": "an XML file",
-    b"%pdf": "a PDF file",
-    b"pk\x03\x04": "a zip archive",
-    b"version https://git-lfs": "a Git LFS pointer",
-    b"ftyp": "a video, HEIC or AVIF",
-}
 
 
 def read_image(source: str | Path, channels: int = 3) -> Pixels:
@@ -241,7 +233,8 @@ def _decode(data: bytes, channels: int) -> Pixels:
     with _opencv_errors():
         image = cv2.imdecode(buffer, flag)
         if image is None:
-            raise ImageError(f"not an image that OpenCV can read ({_other_file(data)})")
+            kind = recognise(data[:512])
+            raise ImageError(f"not an image that OpenCV can read ({f'it is {kind}' if kind else 'or it is damaged'})")
         first = 1 if image.ndim == 2 else image.shape[2]
         if channels in {first, *_READ_FLAGS} or not data.startswith(_TIFF):
             return as_network_order(image, channels)
@@ -273,12 +266,6 @@ def _is_cut_short(data: bytes) -> bool:
             return data.find(_JPEG_END, at) < 0
         at += 1 if data.startswith(b"\xff\xff", at) else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return at >= len(data)
-
-
-def _other_file(data: bytes) -> str:
-    head = data[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    found = (name for magic, name in _OTHER_FILES.items() for at in (0, 4) if head.startswith(magic, at))
-    return next((f"it is {name}" for name in found), "or it is damaged")
 
 
 @contextmanager

@@ -16,23 +16,11 @@ from typing import NamedTuple
 from .dialect import ALEXEYAB, PJREDDIE, Dialect
 from .errors import NotWeights, OddHeader, Trailing, Truncated, WeightsError
 from .graph import Graph, Node
+from .kinds import recognise
 from .registry import Stored
 
 FLOAT = 4  # bytes
 BATCH_NORM = ("scales", "rolling_mean", "rolling_variance")
-
-_OTHER_FILES = (  # first bytes of what is often saved as .weights by mistake
-    (b"version https://git-lfs", "a Git LFS pointer: the file itself was not fetched (`git lfs pull`)"),
-    (b"PK\x03\x04", "a zip archive or a PyTorch checkpoint (.pt)"),
-    *((bytes([0x80, protocol]), "a pickled PyTorch checkpoint (.pt)") for protocol in range(2, 6)),
-    (b"\x89HDF", "an HDF5 file (Keras)"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"7z\xbc\xaf", "a 7-Zip archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"[net]", "a cfg file"),
-    (b"{", "JSON"),
-    (b"#", "text"),
-)
 
 
 class Header(NamedTuple):
@@ -130,7 +118,7 @@ def read_header(path: str | Path) -> Header:
             first = file.read(512)
     except (OSError, ValueError) as why:
         raise WeightsError(f"{path}: {getattr(why, 'strerror', None) or why}") from None
-    if other := recognise(first):
+    if other := mistaken(first):
         raise NotWeights(f"{path}: {other}; expected Darknet's .weights format")
     if len(first) < 16:
         raise Truncated(f"{path}: {len(first)} bytes; expected a header of 16 or 20 and then the weights")
@@ -144,20 +132,12 @@ def read_header(path: str | Path) -> Header:
     return Header(major, minor, revision, seen, long_seen)
 
 
-def recognise(first: bytes) -> str:
-    """What a file that begins with these bytes is, if it is one of the usual mistakes; else ""."""
+def mistaken(first: bytes) -> str:
+    """What a file that begins with these bytes is, if it cannot be weights; else ""."""
     if not first:
         return "an empty file"
-    text = first.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text.startswith(b"<"):
-        return "an HTML or XML page: the download failed"
-    for start, name in _OTHER_FILES:
-        if text.startswith(start):
-            return name
-    for place, start, name in ((8, b'{"', "a safetensors file"), (257, b"ustar", "a tar archive")):
-        if first.startswith(start, place):
-            return name
-    return "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in first) else ""
+    is_text = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in first)
+    return recognise(first) or ("text" if is_text else "")
 
 
 class Fit(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -21,13 +21,22 @@ from .errors import DarkparseError, ImageError, refuse, warn
 from .graph import Graph, read_graph
 from .images import Floats, Pixels, as_network_order, read_image
 from .layout import Header, read_header
-from .network import Network, empty_network
+from .network import Network, check_memory, empty_network
 
 Image = str | Path | np.ndarray
+Images = Sequence[Path] | Sequence[np.ndarray] | list[str] | tuple[str, ...] | list[Image] | tuple[Image, ...]
 Fitting = Callable[[Pixels, int, int], Floats]  # pixels, width, height -> (C, height, width)
 Found = TypeVar("Found")
 
+BATCHED = 4  # dimensions of an array of several images
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def as_batch(image: Image | Images) -> tuple[list[Image], bool]:
+    """The images, and whether it was one alone; an array of several has four dimensions."""
+    if isinstance(image, str | Path) or (isinstance(image, np.ndarray) and image.ndim != BATCHED):
+        return [image], True
+    return list(image), False
 
 
 class Ready(NamedTuple):
@@ -59,7 +68,10 @@ class Runner:
         """
         channels, height, width = self.graph.net.shape
         pixels = as_network_order(image, channels) if isinstance(image, np.ndarray) else read_image(image, channels)
-        return Ready(self.fitting(pixels, width, height), pixels)
+        try:
+            return Ready(self.fitting(pixels, width, height), pixels)
+        except ImageError as why:
+            raise ImageError(f"{image}: {why}" if isinstance(image, str | Path) else str(why)) from None
 
     @torch.inference_mode()
     def forward(self, images: Sequence[Ready]) -> list[Tensor]:
@@ -68,7 +80,7 @@ class Runner:
             return []
         batch = torch.from_numpy(np.stack([image.pixels for image in images]))
         batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
-        with self._turn:
+        with self._turn, told_plainly(self.device):
             self.network.reset()
             return [raw.float() for raw in self.network(batch)]
 
@@ -92,6 +104,7 @@ def load_network(graph: Graph, weights: str | Path, device: str, precision: str)
         WeightsError: the weights do not fit
         DarkparseError: there is no such device, or not enough memory
     """
+    check_choice("precision", precision, PRECISIONS)
     network = empty_network(graph)
     notes = []
     if random := [str(node.index) for node in graph.nodes if node.layer.dontload and node.tensors]:
@@ -101,12 +114,25 @@ def load_network(graph: Graph, weights: str | Path, device: str, precision: str)
     return on_device(network, choose_device(device), precision), notes
 
 
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raises DarkparseError where `value` is none of `choices`."""
+    if value not in choices:
+        raise DarkparseError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
 def on_device(network: Network, place: torch.device, precision: str) -> Network:
     """The deployed network on `place`.  Raises DarkparseError where it has no room there."""
-    try:
+    with told_plainly(place):
         return deploy(network, place, PRECISIONS[precision])
-    except RuntimeError as why:
-        raise DarkparseError(f"device {place}: {str(why).splitlines()[0]}") from None
+
+
+@contextmanager
+def told_plainly(place: torch.device) -> Iterator[None]:
+    """Turn what torch says of missing memory or a missing kernel into one line."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as why:
+        raise DarkparseError(f"device {place}: {(str(why) or 'out of memory').splitlines()[0]}") from None
 
 
 def choose_device(name: str) -> torch.device:
@@ -119,8 +145,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as why:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as why:
         raise DarkparseError(f"device {name!r}: {str(why).splitlines()[0]}") from None
     return device
 
@@ -139,6 +165,7 @@ def run_files(
         of each image its path, what was found (None where it could not be read), why not, ms in the network, and
         its pixels, (rows, columns, C) in the network's order
     """
+    check_memory(runner.graph, images=batch)
     waiting = iter(paths)
     while chunk := list(islice(waiting, batch)):
         ready: dict[int, Ready] = {}
@@ -147,10 +174,12 @@ def run_files(
             try:
                 ready[index] = runner.prepare(path)
             except ImageError as why:
-                errors[index] = str(why) if str(why).startswith(path) else f"{path}: {why}"
+                errors[index] = str(why)
         images = list(ready.values())
         start = time.perf_counter()
         raw = runner.forward(images)
+        if runner.device.type == "cuda":
+            torch.cuda.synchronize(runner.device)
         each = (time.perf_counter() - start) * 1e3 / max(1, len(images))
         found = dict(zip(ready, interpret(images, raw), strict=True))
         for index, path in enumerate(chunk):

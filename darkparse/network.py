@@ -72,13 +72,14 @@ class Network(nn.Module):
         return any(hasattr(module, "reset") for module in self.modules() if module is not self)
 
 
-def check_memory(graph: Graph, limit: int | None = None) -> None:
-    """Raises DarkparseError where the network needs more than `limit` bytes, by default what the machine has."""
+def check_memory(graph: Graph, limit: int | None = None, images: int = 1) -> None:
+    """Raises DarkparseError where a batch needs more than `limit` bytes, by default what the machine has."""
     limit = machine_memory() if limit is None else limit
-    if (needed := FLOAT * (graph.parameters + graph.activations)) > limit:
+    if (needed := FLOAT * (graph.parameters + images * graph.activations)) > limit:
+        what = "an image" if images == 1 else f"each of {images} images"
         raise DarkparseError(
             f"{graph.file}: needs {needed / 1e9:,.1f} GB ({graph.parameters:,} parameters, and "
-            f"{graph.activations:,} values for an image of {graph.net.shape}); expected at most {limit / 1e9:,.1f} GB"
+            f"{graph.activations:,} values for {what} of {graph.net.shape}); expected at most {limit / 1e9:,.1f} GB"
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import WeightsError
-from .files import writing
+from .files import check_not_input, writing
 from .graph import Graph
 from .layout import Fit, Header, Slot, fit, layout
 
@@ -170,6 +170,7 @@ def save_first_layers(graph: Graph, path: str | Path, out: str | Path, layers: i
         WeightsError: the file does not fit, or the other cannot be written
     Source: src/darknet.c partial (AlexeyAB 59596d7)
     """
+    check_not_input(out, [path, graph.file])
     header, held = fit(graph, path, partial=True)
     if not 1 <= layers <= held:
         raise WeightsError(f"{path}: holds the first {held} layers; expected a number from 1 to {held}, got {layers}")

@@ -32,11 +32,6 @@ def run(*arguments: str, **more: object) -> Result:
     return result
 
 
-def fresh(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 @pytest.mark.parametrize("name", sorted(main.commands))
 def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
     assert main.commands[name].help

@@ -91,6 +91,30 @@ def test_outputs_are_freed_when_nobody_reads_them_any_more() -> None:
     assert graph.activations < 0.2 * everything
 
 
+def test_outputs_are_really_freed() -> None:
+    """When a layer has run, only what the plan says is alive still is."""
+    import weakref
+
+    network = Network(read_graph(ROOT / "cfg/yolov3-tiny.cfg", width=64, height=64)).eval()
+    made: dict[int, weakref.ref[torch.Tensor]] = {}
+    most = 0
+
+    def note(index: int):
+        def hook(module: torch.nn.Module, given: object, result: torch.Tensor) -> None:
+            nonlocal most
+            made[index] = weakref.ref(result)
+            most = max(most, len({id(reference()) for reference in made.values() if reference() is not None}))
+
+        return hook
+
+    for index, layer in enumerate(network.layers):
+        layer.register_forward_hook(note(index))
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, 64, 64))
+    assert len(made) == 24
+    assert most <= 5  # the layer's input and output, the routes' two sources, a head
+
+
 @pytest.mark.parametrize(
     ("option", "header", "asked", "letterbox"),
     [

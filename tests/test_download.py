@@ -141,8 +141,8 @@ def test_whole_file_is_left_alone(site: Site, tmp_path: Path, name: str) -> None
     ("name", "content", "problem"),
     [
         ("toy", BODY[:5000], "has 5,000 bytes; expected 300,020"),
-        ("toy", PAGE, "is a web page"),
-        ("odd", PAGE, "is a web page"),
+        ("toy", PAGE, "is an HTML page"),
+        ("odd", PAGE, "is an HTML page"),
         ("odd", b"short", "has only 5 bytes"),
     ],
 )
@@ -234,17 +234,17 @@ def test_416_starts_over_with_a_part_that_is_too_long(site: Site, tmp_path: Path
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (plain(body=PAGE, Content_Type="text/html; charset=utf-8"), "a web page"),
-        (plain(body=PAGE), "a web page"),
-        (plain(body=b"\xef\xbb\xbf<html>"), "a web page"),
-        (plain(body=BODY, Content_Type="text/html"), "a web page"),
-        (plain(body=PAGE, Content_Length=None), "a web page"),
-        (plain(206, PAGE, Content_Type="text/html"), "a web page"),
+        (plain(body=PAGE, Content_Type="text/html; charset=utf-8"), "an HTML page"),
+        (plain(body=PAGE), "an HTML page"),
+        (plain(body=b"\xef\xbb\xbf<html>"), "an HTML page"),
+        (plain(body=BODY, Content_Type="text/html"), "an HTML page"),
+        (plain(body=PAGE, Content_Length=None), "an HTML page"),
+        (plain(206, PAGE, Content_Type="text/html"), "an HTML page"),
         (
             plain(body=b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 300020\n"),
             "a Git LFS pointer, a note in place of the file",
         ),
-        (plain(body=b"PK\x03\x04" + bytes(50)), "a zip archive"),
+        (plain(body=b"PK\x03\x04" + bytes(50)), "a zip archive or a PyTorch checkpoint (.pt)"),
         (plain(body=b"\x1f\x8b\x08" + bytes(50)), "a gzip archive"),
         (plain(body=b'{"message": "Not Found"}'), "a JSON text"),
     ],

@@ -218,14 +218,14 @@ def tarred(file: BytesIO) -> None:
 TENSORS = {"a": torch.zeros(3)}
 PICKLE = "a pickled PyTorch checkpoint (.pt)"
 ZIP = "a zip archive or a PyTorch checkpoint (.pt)"
-HTML = "an HTML or XML page: the download failed"
+HTML = "an HTML page"
 OTHERS = {
     "empty": (b"", "an empty file"),
     "html": (b"<!DOCTYPE html><html><title>Not found</title></html>", HTML),
     "html after blanks": (b"\xef\xbb\xbf\r\n  <html></html>", HTML),
     "lfs": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 248007048\n",
-        "a Git LFS pointer: the file itself was not fetched (`git lfs pull`)",
+        "a Git LFS pointer, a note in place of the file",
     ),
     "zip": (bytes_of(zipped), ZIP),
     "pytorch": (bytes_of(lambda file: torch.save(TENSORS, file)), ZIP),
@@ -238,7 +238,7 @@ OTHERS = {
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(30), "an HDF5 file (Keras)"),
     "safetensors": (b"\x40\0\0\0\0\0\0\0" + b'{"a":{"dtype":"F32","shape":[3]}}', "a safetensors file"),
     "cfg": (b"[net]\nwidth=416\n[convolutional]\n", "a cfg file"),
-    "json": (b'{"message": "Not Found"}', "JSON"),
+    "json": (b'{"message": "Not Found"}', "a JSON text"),
     "comment": (b"# see https://example.org", "text"),
     "text": (b"404: Not Found, try again later", "text"),
     "short text": (b"Not Found", "text"),

@@ -198,12 +198,11 @@ FILES = {
     "empty": (b"", "{weights}: an empty file; expected Darknet's .weights format"),
     "page": (
         b"<!DOCTYPE html><html><title>404</title></html>",
-        "{weights}: an HTML or XML page: the download failed; expected Darknet's .weights format",
+        "{weights}: an HTML page; expected Darknet's .weights format",
     ),
     "pointer": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-        "{weights}: a Git LFS pointer: the file itself was not fetched (`git lfs pull`); "
-        "expected Darknet's .weights format",
+        "{weights}: a Git LFS pointer, a note in place of the file; expected Darknet's .weights format",
     ),
     "zip": (
         b"PK\3\4" + bytes(60),

@@ -10,7 +10,7 @@ import click
 
 from .. import classification, inputs, report
 from .detect import SHARE, sort_out
-from .results import Sink
+from .sinks import Sink, Targets
 
 if TYPE_CHECKING:
     from ..classify import Classifier, Result
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @click.option("--data", help=".data file that names it: names=, or else labels=.")
 @click.option("--top", "-t", default=5, show_default=True, type=click.IntRange(1), help="How many classes an image.")
 @click.option("--hier", type=SHARE, help="One class instead, as far down the class tree as it is likelier than this.")
-@click.option("--batch", default=1, show_default=True, type=click.IntRange(1), help="Images at a time.")
-@click.option("--width", type=int, help="Width of the network's input, px, in place of the cfg's.")
-@click.option("--height", type=int, help="Height of it.")
+@click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 65536), help="Images at a time.")
+@click.option("--width", type=click.IntRange(1), help="Width of the network's input, px, in place of the cfg's.")
+@click.option("--height", type=click.IntRange(1), help="Height of it.")
 @click.option(
     "--resize",
     type=click.Choice(["auto", "crop", "stretch", "letterbox"]),
@@ -35,8 +35,14 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto: CUDA if there is one.")
 @click.option("-i", "gpu", type=int, hidden=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
-@click.option("--json", "-out", type=click.Path(dir_okay=False), help="JSON file.")
-@click.option("--jsonl", help='File with a line of JSON an image; "-": standard output, and nothing else there.')
+@click.option(
+    "--json", "-out", type=click.Path(dir_okay=False, allow_dash=True), help='JSON file; "-": standard output.'
+)
+@click.option(
+    "--jsonl",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help='File with a line of JSON an image; "-": standard output, and nothing else there.',
+)
 @click.option("--strict", is_flag=True, help="Unknown and repeated options of the cfg are errors.")
 def classify(files: tuple[str, ...], **options: object) -> None:
     """Say which classes images show.
@@ -48,9 +54,8 @@ def classify(files: tuple[str, ...], **options: object) -> None:
     images: Iterable[str] = inputs.images(arguments, sys.stdin)
     if "-" not in arguments:
         images = list(images)
-    if failed := run(load(cfg, weights, options), images, options):
-        click.echo(f"{failed} image{'s' if failed > 1 else ''} could not be processed", err=True)
-        sys.exit(1)
+    targets = Targets.of(options, [*files, *images] if isinstance(images, list) else list(files))
+    run(load(cfg, weights, options), images, targets, options)
 
 
 def load(cfg: str, weights: str, options: dict[str, object]) -> Classifier:
@@ -66,17 +71,16 @@ def load(cfg: str, weights: str, options: dict[str, object]) -> Classifier:
     return model
 
 
-def run(model: Classifier, images: Iterable[str], options: dict[str, object]) -> int:
-    """Classify all images; returns how many failed."""
+def run(model: Classifier, images: Iterable[str], targets: Targets, options: dict[str, object]) -> None:
+    """Classify all images; exits with status 1 if any failed."""
     from ..classify import classify_files
 
     total = len(images) if isinstance(images, list) else None
-    json, jsonl = (str(options[key]) if options[key] else None for key in ("json", "jsonl"))
     numbers = {key: options[key] for key in ("top", "hier", "batch")}
-    with Classes(json, jsonl, total) as results:
+    with Classes(targets, total) as results:
         for result in classify_files(model, images, **numbers):  # type: ignore[arg-type]
             results.add(result)
-    return results.failed
+    results.finish()
 
 
 class Classes(Sink["Result"]):
@@ -94,7 +98,7 @@ class Classes(Sink["Result"]):
         """See `Sink.json_line`."""
         return classification.json_line(result.path, result.found, result.error)
 
-    def json_frame(self, result: Result) -> str:
+    def json_frame(self, result: Result, number: int) -> str:
         """See `Sink.json_frame`."""
         assert result.found is not None
-        return classification.json_frame(result.path, self.frames, result.found)
+        return classification.json_frame(result.path, number, result.found)

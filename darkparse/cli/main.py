@@ -1,5 +1,7 @@
 """The group of all commands; errors and warnings as one line each."""
 
+import io
+import sys
 import warnings
 from typing import Any
 
@@ -20,6 +22,9 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors=errors)  # names of files need not be valid text
         with warnings.catch_warnings():
             warnings.simplefilter("always", DarkparseWarning)
             warnings.showwarning = show

@@ -9,7 +9,7 @@ from ..registry import Shape
 class OldReorg(nn.Module):
     """Darknet's first reorg, which takes its input for one of stride^2 fewer channels and a larger size.
 
-    Source: src/blas.c reorg_old_cpu (AlexeyAB 59596d7)
+    Source: src/reorg_old_layer.c forward_reorg_old_layer, src/blas.c reorg_cpu (AlexeyAB 59596d7)
     """
 
     def __init__(self, stride: int, reverse: bool) -> None:
@@ -30,7 +30,7 @@ class OldReorg(nn.Module):
 class SpaceToDepth(nn.Module):
     """Channel (dy s + dx) C + k of a cell is channel k of the block's cell (dy, dx).
 
-    Source: src/blas.c reorg_cpu (AlexeyAB 59596d7)
+    Source: src/reorg_layer.c forward_reorg_layer, src/blas.c reorg_cpu (AlexeyAB 59596d7)
     """
 
     def __init__(self, stride: int) -> None:

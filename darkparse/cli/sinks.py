@@ -1,0 +1,183 @@
+"""Where the results of a list of images go: text for people, JSON for programs, a progress bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, Any, Generic, Protocol, TypeVar
+
+import click
+
+from ..errors import DarkparseError
+from ..files import check_not_input, writing
+
+LONG = 10  # images from which a progress bar helps
+
+
+class Outcome(Protocol):
+    """What became of one image."""
+
+    @property
+    def path(self) -> str:
+        """Its file."""
+
+    @property
+    def error(self) -> str:
+        """Why it could not be read, if so."""
+
+
+One = TypeVar("One", bound=Outcome)
+Me = TypeVar("Me", bound="Sink[Any]")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The JSON files that the user asked for."""
+
+    json: str | None  # "-": standard output
+    jsonl: str | None
+    inputs: Sequence[str]  # all files that are read, as far as they are known
+
+    @classmethod
+    def of(cls, options: dict[str, object], inputs: Sequence[str]) -> Targets:
+        """From the options of the command.
+
+        Raises:
+            DarkparseError: a file to write is one to read, or named twice
+        """
+        json, jsonl = (str(options[key]) if options[key] else None for key in ("json", "jsonl"))
+        if json and json == jsonl:
+            raise DarkparseError(f"{json}: named for --json and for --jsonl")
+        known = [*inputs, *(str(options[key]) for key in ("names", "data") if options[key])]
+        for path in (json, jsonl):
+            if path:
+                check_not_input(path, known)
+        return cls(json, jsonl, known)
+
+    @property
+    def text(self) -> bool:
+        """Whether standard output is for people."""
+        return "-" not in (self.json, self.jsonl)
+
+
+class Sink(Generic[One]):
+    """Takes results one by one and puts them where they are wanted; what is done stays when the rest is cut short."""
+
+    command: str
+
+    def __init__(self, targets: Targets, total: int | None) -> None:
+        self.targets, self.total, self.seen, self.failed, self.frames = targets, total, 0, 0, 0
+        self.stack = ExitStack()
+        self.bar = Bar(total, self.command)
+
+    def __enter__(self: Me) -> Me:
+        self.json, self.jsonl = (
+            self.stack.enter_context(writing(name)) if name not in (None, "-") else None
+            for name in (self.targets.json, self.targets.jsonl)
+        )
+        self.stack.enter_context(self.bar)
+        return self
+
+    def __exit__(self, *of: object) -> None:
+        if self.targets.json:
+            self.write_json("\n]\n" if self.frames else "[\n]\n")
+        self.stack.close()
+
+    def add(self, result: One) -> None:
+        """One image."""
+        self.seen += 1
+        self.bar.clear()
+        line = self.json_line(result).encode()
+        if self.jsonl:
+            self.jsonl.write(line + b"\n")
+        elif self.targets.jsonl:
+            click.echo(line)
+        if result.error:
+            self.fail(result.error)
+        else:
+            self.show(result)
+            try:
+                self.store(result)
+            except DarkparseError as why:
+                self.fail(str(why))
+        self.bar.step()
+
+    def fail(self, message: str) -> None:
+        """Report an image that was not processed."""
+        self.failed += 1
+        click.echo(f"Error: {message}", err=True)
+
+    def show(self, result: One) -> None:
+        """Darknet's text."""
+        if self.targets.text:
+            for line in self.lines(result):
+                click.echo(line)
+
+    def store(self, result: One) -> None:
+        """JSON."""
+        if self.targets.json:
+            self.write_json((", \n" if self.frames else "[\n") + self.json_frame(result, self.frames + 1))
+            self.frames += 1
+
+    def write_json(self, text: str) -> None:
+        """Append to the file of --json."""
+        if self.json:
+            self.json.write(text.encode())
+        else:
+            click.echo(text.encode(), nl=False)
+
+    def lines(self, result: One) -> Iterator[str]:
+        """The text of one image."""
+        raise NotImplementedError
+
+    def json_line(self, result: One) -> str:
+        """Its line of JSON."""
+        raise NotImplementedError
+
+    def json_frame(self, result: One, number: int) -> str:
+        """Its object in the JSON file, `number` from 1."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Say how many failed, and exit with status 1 if any did.
+
+        Raises:
+            DarkparseError: there was no image at all
+        """
+        if not self.seen:
+            raise DarkparseError("no image: the list is empty")
+        if self.failed:
+            click.echo(f"{self.failed} image{'s' if self.failed > 1 else ''} could not be processed", err=True)
+            sys.exit(1)
+
+
+class Bar:
+    """A progress bar on stderr for long lists, where a person looks at it; text goes above it."""
+
+    def __init__(self, total: int | None, command: str) -> None:
+        self.bar = None
+        self.stream: IO[str] = sys.stderr
+        if total is not None and total >= LONG and self.stream.isatty():
+            self.bar = click.progressbar(length=total, file=self.stream, label=command, show_pos=True)
+
+    def __enter__(self) -> Bar:
+        if self.bar:
+            self.bar.__enter__()
+        return self
+
+    def __exit__(self, *of: object) -> None:
+        if self.bar:
+            self.bar.render_finish()
+
+    def clear(self) -> None:
+        """Take it away, for a line of text."""
+        if self.bar:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+
+    def step(self) -> None:
+        """Show it, one image further."""
+        if self.bar:
+            self.bar.update(1)
