@@ -7,12 +7,14 @@ import pytest
 import torch
 
 import darkparse.layers
+from arithmetic import section_of
 from darkparse import weights
 from darkparse.cfg import parse
 from darkparse.graph import Graph, resolve
 from darkparse.layout import Header, layout, size
 from darkparse.network import Network, empty_network
 from darkparse.registry import Shape, registered
+from test_arithmetic_more import ALL
 
 NET = "[net]\nwidth=8\nheight=8\nchannels=4\n"
 CONV = "[convolutional]\nfilters={}\nsize=3\npad=1\nbatch_normalize=1\nactivation=leaky\n"
@@ -104,3 +106,11 @@ def test_no_file_is_forgotten() -> None:
         "composite",
     }
     assert files == set(darkparse.layers.__all__)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_darknets_own_numbers_are_recorded(name: str) -> None:
+    """Arithmetic is compared in the cases of test_arithmetic*.py; each has its sections behind its own."""
+    names = {alias for alias, cls in registered().items() if cls.section == name}
+    cases = [case for case, text in ALL.items() if names & {section_of(part.split()) for part in text.split(" | ")[1:]}]
+    assert cases, f"no case of test_arithmetic.py or test_arithmetic_more.py has a [{name}]"

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ..activations import ELSEWHERE, NAMES, lacking
-from ..options import option
-from ..registry import LayerDef, Shape, absolute, section
-
-if TYPE_CHECKING:
-    from torch import nn
+from ..registry import Shape, section
+from .sam import Sam
 
 
 @section("scale_channels")
 @dataclass(frozen=True, kw_only=True)
-class ScaleChannels(LayerDef):
+class ScaleChannels(Sam):
     """Source: src/parser.c parse_scale_channels, src/scale_channels_layer.c (AlexeyAB 59596d7)."""
 
-    from_: int = option(name="from")
     scale_wh: bool = False
-    activation: str = option("linear", choices=NAMES)
-
-    def sources(self, index: int) -> Sequence[int]:
-        """The scales before, the features in `from`."""
-        return index - 1, absolute(index, self.from_)
-
-    def needs_values(self, position: int) -> bool:
-        """Of both."""
-        return True
-
-    def names(self, position: int) -> bool:
-        """All but the layer before."""
-        return position > 0
-
-    def oddities(self) -> Iterator[str]:
-        """Activations that Darknet lacks here."""
-        return lacking(self.activation, ELSEWHERE)
 
     def output(self, *inputs: Shape) -> Shape:
         """The features' shape."""
@@ -46,9 +22,3 @@ class ScaleChannels(LayerDef):
         if scale != wanted:
             raise ValueError(f"scales {x} by {scale}; expected {wanted}")
         return x
-
-    def build(self, *inputs: Shape) -> nn.Module:
-        """A product."""
-        from ..modules.product import Product
-
-        return Product(self.activation)
