@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import CfgError, Complain, DarkparseError, Location, OddValue, RepeatedOption, brief, warn
+from .guard import note_read
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def read_bytes(path: str | Path, error: type[DarkparseError] = DarkparseError, l
         raise error(f"{path}: {getattr(why, 'strerror', None) or why}") from None
     if len(data) > limit:
         raise error(f"{path}: more than {limit:,} bytes; expected a shorter text file")
+    note_read(path)
     return data
 
 

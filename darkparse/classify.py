@@ -90,6 +90,8 @@ class Classifier(Runner):
         Source: src/classifier.c predict_classifier, src/tree.c hierarchy_predictions (AlexeyAB 59596d7; pjreddie
         f6afaab, where of a tree only the leaves count)
         """
+        if top < 1 or (hier is not None and not 0 <= hier <= 1):
+            raise DarkparseError(f"expected top >= 1 and hier from 0 to 1, got top={top} and hier={hier}")
         if hier is not None and self.tree is None:
             raise DarkparseError(f"{self.graph.file}: hier={hier:g}, but the network has no class tree")
         if not images:

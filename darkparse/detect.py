@@ -145,6 +145,8 @@ def choose_resize(resize: str, graph: Graph, header: Header) -> tuple[bool, str]
     if graph.net.letter_box >= 0:
         kind = "letterbox" if graph.net.letter_box else "stretch"
         return kind == "letterbox", f"{kind}, by letter_box={graph.net.letter_box} of the cfg"
+    if any(head.stretched for _, head in graph.heads):
+        return False, f"stretch, as both Darknets do for [{graph.heads[-1][1].section}]"
     kind = header.dialect.resize
     return kind == "letterbox", f"{kind}, by version {header.version} of the weights: {header.writer}"
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ class Output:
     """
 
     def __init__(self, path: Path, error: type[DarkparseError]) -> None:
-        self.path, self.error, self.temporary = path, error, ""
+        self.path, self.error, self.temporary, self.given_up = path, error, "", False
         self.file: BinaryIO
         with self.blamed():
             self.target = Path(os.path.realpath(path))
@@ -31,20 +31,22 @@ class Output:
             self.file = open(handle, "wb")  # noqa: SIM115
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes."""
+        """Append bytes, unless it was given up."""
         with self.blamed():
-            self.file.write(data)
+            if not self.given_up:
+                self.file.write(data)
 
     def finish(self) -> None:
         """Move it into place."""
         with self.blamed():
             self.file.close()
-            if self.temporary:
+            if self.temporary and not self.given_up:
                 os.chmod(self.temporary, 0o666 & ~UMASK)
                 os.replace(self.temporary, self.target)
 
     def abandon(self) -> None:
         """Leave no trace of it, if it is not finished."""
+        self.given_up = True
         with contextlib.suppress(OSError):
             self.file.close()
         with contextlib.suppress(OSError):
@@ -83,10 +85,3 @@ def write_text(path: str | Path, text: str) -> None:
     """
     with writing(path) as output:
         output.write(text.encode())
-
-
-def check_not_input(path: str | Path, inputs: Iterable[str | Path]) -> None:
-    """Raises DarkparseError where `path`, about to be written, is one of the files that are read."""
-    for one in inputs:
-        if os.path.isfile(path) and os.path.exists(one) and os.path.samefile(path, one):
-            raise DarkparseError(f"{path}: is one of the inputs; not overwritten")

@@ -12,10 +12,9 @@ import torch
 
 from .errors import DarkparseError, GraphError
 from .graph import Graph, Node
-from .layers.cost import Cost
-from .layers.softmax import Softmax
+from .layers.softmax import COLDEST, Softmax
 from .layout import fit
-from .loading import load_network, read_files
+from .loading import check_numbers, load_network, read_files
 from .network import Network
 from .registry import Shape
 
@@ -44,9 +43,8 @@ class Writer:
         one_hot = torch.zeros(1, BYTES, 1, 1, device=self.device)
         one_hot[0, byte] = 1
         (output,) = self.network(one_hot)
+        check_numbers(self.network.graph, [output])
         likely: np.ndarray = output.flatten().cpu().numpy().astype(np.float64)
-        if not np.isfinite(likely).all():
-            raise DarkparseError(f"{self.network.graph.file}: the network gives NaN; expected probabilities")
         return likely
 
     def generate(self, seed: bytes, length: int, rng: np.random.Generator) -> Iterator[int]:
@@ -102,8 +100,8 @@ def load_writer(
         WeightsError: the weights do not fit
         DarkparseError: the temperature cannot be, there is no such device, or not enough memory
     """
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise DarkparseError(f"temperature: expected a number above 0, got {temperature}")
+    if not (temperature >= COLDEST and math.isfinite(temperature)):
+        raise DarkparseError(f"temperature: expected a number of at least {COLDEST}, got {temperature}")
     graph = read_files(cfg, weights, width=None, height=None, strict=strict)
     check_characters(graph)
     fit(graph, weights)
@@ -115,7 +113,7 @@ def check_characters(graph: Graph) -> None:
     if graph.net.shape != Shape(BYTES, 1, 1):
         found = f"[net] reads {graph.net.shape}"
         raise DarkparseError(f"{graph.file}: {found}; expected a character RNN, with inputs={BYTES} (one a byte)")
-    last = next((node for node in reversed(graph.nodes) if not isinstance(node.layer, Cost)), graph.nodes[-1])
+    last = graph.last
     if graph.heads or not isinstance(last.layer, Softmax) or last.shape.size != BYTES:
         found = f"ends the network with {last.shape.size} values"
         raise GraphError(f"{found}; expected a character RNN, with a [softmax] of {BYTES} (one a byte)", last.where)

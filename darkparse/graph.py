@@ -62,6 +62,11 @@ class Graph:
         return tuple(index for index, _ in self.heads) or (len(self.nodes) - 1,)
 
     @cached_property
+    def last(self) -> Node:
+        """The last layer that does something at inference."""
+        return next((node for node in reversed(self.nodes) if not node.layer.passes_on), self.nodes[-1])
+
+    @cached_property
     def steps(self) -> list[Step]:
         """What to run, and when to free what."""
         return plan([node.sources for node in self.nodes])

@@ -1,4 +1,4 @@
-"""Which images a command line means."""
+"""Which images, or cfgs, a command line means."""
 
 import glob
 import os
@@ -60,4 +60,18 @@ def matching(pattern: str) -> list[str]:
     found = sorted(glob.glob(pattern, recursive=True))
     if not found:
         raise DarkparseError(f"{pattern}: no file matches")
+    return found
+
+
+def cfgs_in(folder: str | Path) -> list[Path]:
+    """The cfgs of a folder, by name.
+
+    Raises:
+        DarkparseError: it is no folder, or there is none
+    """
+    if not os.path.isdir(folder):
+        raise DarkparseError(f"{folder}: no such folder")
+    found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() == ".cfg")
+    if not found:
+        raise DarkparseError(f"{folder}: no .cfg in it")
     return found

@@ -7,6 +7,7 @@ import numpy as np
 
 from .errors import DarkparseError, WeightsError
 from .graph import Graph, read_graph
+from .inputs import cfgs_in
 from .layout import FLOAT, fit, layout, read_header
 
 
@@ -56,10 +57,7 @@ def fitting(path: str | Path, folder: str | Path) -> Iterator[str]:
         DarkparseError: there is no cfg in the folder
     """
     read_header(path)
-    cfgs = sorted(Path(folder).glob("*.cfg"))
-    if not cfgs:
-        raise DarkparseError(f"{folder}: no .cfg in it")
-    for cfg in cfgs:
+    for cfg in cfgs_in(folder):
         yield f"{cfg.name}: {verdict(path, cfg)}"
 
 

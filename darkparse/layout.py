@@ -16,6 +16,7 @@ from typing import NamedTuple
 from .dialect import ALEXEYAB, PJREDDIE, Dialect
 from .errors import NotWeights, OddHeader, Trailing, Truncated, WeightsError
 from .graph import Graph, Node
+from .guard import note_read
 from .kinds import recognise
 from .registry import Stored
 
@@ -118,6 +119,7 @@ def read_header(path: str | Path) -> Header:
             first = file.read(512)
     except (OSError, ValueError) as why:
         raise WeightsError(f"{path}: {getattr(why, 'strerror', None) or why}") from None
+    note_read(path)
     if other := mistaken(first):
         raise NotWeights(f"{path}: {other}; expected Darknet's .weights format")
     if len(first) < 16:

@@ -82,7 +82,9 @@ class Runner:
         batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         with self._turn, told_plainly(self.device):
             self.network.reset()
-            return [raw.float() for raw in self.network(batch)]
+            outputs = [raw.float() for raw in self.network(batch)]
+        check_numbers(self.graph, outputs)
+        return outputs
 
 
 def read_files(cfg: str | Path, weights: str | Path, *, width: int | None, height: int | None, strict: bool) -> Graph:
@@ -124,6 +126,12 @@ def on_device(network: Network, place: torch.device, precision: str) -> Network:
     """The deployed network on `place`.  Raises DarkparseError where it has no room there."""
     with told_plainly(place):
         return deploy(network, place, PRECISIONS[precision])
+
+
+def check_numbers(graph: Graph, outputs: Sequence[Tensor]) -> None:
+    """Raises DarkparseError where the network gives NaN: its weights, or what they were trained with, are broken."""
+    if any(bool(output.isnan().any()) for output in outputs):
+        raise DarkparseError(f"{graph.file}: the network gives NaN; are there any in the weights (darkparse inspect)?")
 
 
 @contextmanager

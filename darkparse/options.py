@@ -151,6 +151,7 @@ def _check(value: Any, expected: str, rule: Any, where: Location) -> None:
     if choices and value not in choices:
         near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1)
         hint = "".join(f"; did you mean {n!r}?" for n in near)
-        allowed = ", ".join(str(c) for c in choices)
+        allowed = ", ".join(str(int(c) if isinstance(c, bool) else c) for c in choices)
+        value = int(value) if isinstance(value, bool) else value
         only = f"only {allowed} is supported" if len(choices) == 1 else f"expected one of {allowed}"
         raise OptionError(f"{only}, got {value!r}{hint}", where)

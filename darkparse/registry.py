@@ -74,6 +74,8 @@ class LayerDef:
     section: ClassVar[str]
     short: ClassVar[str]
     is_head: ClassVar[bool] = False
+    passes_on: ClassVar[bool] = False  # at inference its output is its input
+    gives_probabilities: ClassVar[bool] = False
     dialect: Dialect = option(ALEXEYAB)
     dontload: bool = False
     dontloadscales: bool = False
@@ -155,6 +157,7 @@ class HeadDef(LayerDef):
     """A layer whose raw output leaves the network and means boxes."""
 
     is_head: ClassVar[bool] = True
+    stretched: ClassVar[bool] = False  # both Darknets stretch images for it, whoever wrote the weights
     classes: int
 
     @property
@@ -208,6 +211,8 @@ def define(part: Section, dialect: Dialect = ALEXEYAB, complain: Complain = warn
         UnknownSection: no layer has that name
         OptionError: an option is wrong
     """
+    if part.name in ("net", "network"):
+        raise UnknownSection("again; expected it once, at the beginning", part.where())
     if part.name not in _LAYERS:
         plain = {name.lower(): name for name in _LAYERS}
         near = get_close_matches(part.name.lower(), plain, n=1)

@@ -26,9 +26,8 @@ def line(node: Node, billions: float) -> str:
     filters, kernel = node.layer.describe()
     x, out = node.inputs[0], node.shape
     name = node.layer.short
-    if node.sources != (node.index - 1,) or name == "route":
-        others = [str(i) for i in node.sources if i != node.index - 1 or name == "route"]
-        name = f"{name} {', '.join(others)}"
+    if named := [str(source) for at, source in enumerate(node.sources) if node.layer.names(at)]:
+        name = f"{name} {', '.join(named)}"
     if node.shares is not None:
         name = f"{name} of {node.shares}"
     flops = f" {billions:5.3f} BF" if billions else ""

@@ -72,6 +72,8 @@ def read_tree(text: str, folder: Path) -> Tree:
         name, parent = _node(line, number, path)
         if not -1 <= parent < len(names):
             raise ValueError(f"{path}:{number}: parent {parent} is not an earlier line")
+        if parents and parent != parents[-1] and parent in parents:
+            raise ValueError(f"{path}:{number}: the children of {parent} do not stand side by side")
         if not parents or parent != parents[-1]:
             groups.append(groups[-1] + 1 if groups else 0)
         else:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import WeightsError
-from .files import check_not_input, writing
+from .files import writing
 from .graph import Graph
+from .guard import check_not_input
 from .layout import Fit, Header, Slot, fit, layout
 
 DEFAULTS = {"scales": 1.0, "rolling_mean": 0.0, "rolling_variance": 0.0}  # src/convolutional_layer.c: calloc

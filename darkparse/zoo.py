@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from .errors import DarkparseError
 from .graph import Graph, read_graph
-from .layers.cost import Cost
-from .layers.softmax import Softmax
+from .inputs import cfgs_in
 from .layout import size
 from .net import Net
 from .registry import LayerDef, registered
@@ -49,21 +48,23 @@ def survey(folder: str | Path) -> list[Entry]:
     Raises:
         DarkparseError: there is none
     """
-    paths = sorted(Path(folder).glob("*.cfg"))
-    if not paths:
-        raise DarkparseError(f"{folder}: no .cfg in it")
+    paths = cfgs_in(folder)
     return [examine(path) for path in paths]
 
 
 def examine(path: Path) -> Entry:
     """One cfg; of one that does not run, why."""
+    if not path.is_file():
+        return Entry(path.stem, f"{path}: no regular file")
     try:
         graph = read_graph(path, complain=lambda *_: None)
     except DarkparseError as why:
-        return Entry(path.stem, " ".join(str(why).split()))
+        return Entry(" ".join(path.stem.split()), " ".join(str(why).split()))
     heads, classes = answers(graph)
     bflops = sum(node.layer.operations(*node.inputs) for node in graph.nodes) / 1e9
-    return Entry(path.stem, "", heads, classes, len(graph.nodes), bflops, graph.parameters, size(graph))
+    return Entry(
+        " ".join(path.stem.split()), "", heads, classes, len(graph.nodes), bflops, graph.parameters, size(graph)
+    )
 
 
 def answers(graph: Graph) -> tuple[tuple[tuple[str, int], ...], tuple[int, ...]]:
@@ -71,9 +72,8 @@ def answers(graph: Graph) -> tuple[tuple[tuple[str, int], ...], tuple[int, ...]]
     if graph.heads:
         counts = Counter(head.section for _, head in graph.heads)
         return tuple(counts.items()), tuple(sorted({head.classes for _, head in graph.heads}))
-    last = next((node for node in reversed(graph.nodes) if not isinstance(node.layer, Cost)), graph.nodes[-1])
-    if isinstance(last.layer, Softmax):
-        return ((last.layer.section, 1),), (last.shape.size,)
+    if graph.last.layer.gives_probabilities:
+        return ((graph.last.layer.section, 1),), (graph.last.shape.size,)
     return (), ()
 
 

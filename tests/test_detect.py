@@ -132,6 +132,25 @@ def test_resize_rule(cfg, option: str, header: Header, asked: str, letterbox: bo
     assert choose_resize(asked, graph, header)[0] is letterbox
 
 
+def test_yolov1_is_stretched_whoever_wrote_its_weights(cfg) -> None:
+    """Both forks' test_yolo resize the image, and get_detection_detections undoes no letterbox."""
+    text = "[net]\nwidth=4\nheight=4\nchannels=3\n[connected]\noutput=28\n[detection]\nclasses=2\ncoords=4\nside=2\n"
+    graph = read_graph(cfg(text))
+    assert choose_resize("auto", graph, Header(0, 1, 0))[0] is False
+    assert choose_resize("letterbox", graph, Header(0, 1, 0))[0] is True
+
+
+def test_nan_is_no_empty_result(cfg, tmp_path: Path) -> None:
+    path = cfg(GREY.format(channels=3))
+    network = Network(read_graph(path))
+    with torch.no_grad():
+        network.layers[0].conv.bias[1] = float("nan")
+    weights.save(network, tmp_path / "x.weights", Header())
+    model = darkparse.load(path, tmp_path / "x.weights")
+    with pytest.raises(darkparse.DarkparseError, match="the network gives NaN"):
+        model.detect(np.zeros((8, 8, 3), dtype=np.uint8))
+
+
 GREY = """[net]
 width=8
 height=8

@@ -41,6 +41,7 @@ EXAMPLES = {  # the least a section needs besides its defaults, and the channels
     "lstm": ("output=3\nbatch_normalize=1", 4),
     "conv_lstm": ("output=3\npad=1\npeephole=1\nbatch_normalize=1", 4),
     "iseg": ("classes=2\nids=3", 5),
+    "contrastive": ("yolo_layer=-1", 4),
     "implicit": ("filters=3\natoms=2", 4),
     "reorg3d": ("stride=2", 4),
 }

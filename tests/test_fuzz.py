@@ -72,7 +72,7 @@ SMALL = (
     [local_avg] size=2 stride=1
     [conv] filters=11 dontload=1
     [Gaussian_yolo] mask=0 anchors=5,5 classes=2 num=1
-    [contrastive] classes=2""",
+    [contrastive] classes=2 yolo_layer=-1""",
     """[net] inputs=64
     [conn] output=16 activation=relu batch_normalize=1
     [crnn] output=8 hidden=4 batch_normalize=1 pad=1

@@ -33,7 +33,7 @@ MESSAGES = {
         "6: [conv] antialiasing: expected one of 0, 1, 2, got 3",
     ),
     "coords": (NET + "[region]\ncoords=5\n", "6: [region] coords: only 4 is supported, got 5"),
-    "reverse": (NET + "[reorg3d]\nreverse=1\n", "6: [reorg3d] reverse: only False is supported, got True"),
+    "reverse": (NET + "[reorg3d]\nreverse=1\n", "6: [reorg3d] reverse: only 0 is supported, got 1"),
     "nms-kind": (
         NET + "[yolo]\nnms_kind=greedy_nms\n",
         "6: [yolo] nms_kind: expected one of default, greedynms, diounms, cornersnms, got 'greedy_nms'; "

@@ -51,6 +51,22 @@ def test_no_input_is_overwritten(arguments: list[str]) -> None:
     assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
 
 
+@pytest.mark.parametrize("out", ["--json", "--jsonl"])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("shapes.names", ["shapes.png"]), ("shapes.png", ["-"]), ("other.names", ["x.data", "shapes.png"])],
+    ids=["names beside the cfg", "an image on stdin", "names of a .data file"],
+)
+def test_nor_is_what_is_found_later(name: str, arguments: list[str], out: str) -> None:
+    shutil.copy("shapes.names", "other.names")
+    Path("x.data").write_text("names = other.names\n")
+    before = Path(name).read_bytes()
+    result = detect(*arguments, out, name, input="shapes.png\n")
+    assert "is one of the inputs; not overwritten" in result.output
+    assert result.exit_code == 1
+    assert Path(name).read_bytes() == before
+
+
 def test_a_drawing_does_not_replace_the_next_image() -> None:
     """x.tif would be drawn to x.jpg, which is read after it."""
     import cv2

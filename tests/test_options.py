@@ -158,7 +158,7 @@ def test_a_comma_without_a_value_is_told(text):
         ("probability", "-.5", "expected a number >= 0, got -0.5"),
         ("kind", "Leaky", "expected one of leaky, linear, mish, got 'Leaky'; did you mean 'leaky'?"),
         ("kind", "xyz", "expected one of leaky, linear, mish, got 'xyz'"),
-        ("xnor", "1", "only False is supported, got True"),
+        ("xnor", "1", "only 0 is supported, got 1"),
         ("square", "bad", "no square of 'bad' in here"),
     ],
 )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from .. import report
 from ..errors import DarkparseError
-from ..files import check_not_input, write_text, writing
+from ..files import write_text, writing
+from ..guard import check_not_input, check_not_read
 from .sinks import Sink, Targets
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Results(Sink["Result"]):
         if path in self.written:
             raise DarkparseError(f"{image}: {path} was already written for {self.written[path]}; not overwritten")
         check_not_input(path, [image, *self.targets.inputs])
+        check_not_read(path)
         self.written[path] = image
         return path
 

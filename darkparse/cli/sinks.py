@@ -11,7 +11,8 @@ from typing import IO, Any, Generic, Protocol, TypeVar
 import click
 
 from ..errors import DarkparseError
-from ..files import check_not_input, writing
+from ..files import writing
+from ..guard import check_not_input, check_not_read
 
 LONG = 10  # images from which a progress bar helps
 
@@ -73,6 +74,9 @@ class Sink(Generic[One]):
         self.bar = Bar(total, self.command)
 
     def __enter__(self: Me) -> Me:
+        for path in (self.targets.json, self.targets.jsonl):
+            if path:
+                check_not_read(path)  # by now the names and the class tree are known, too
         self.json, self.jsonl = (
             self.stack.enter_context(writing(name)) if name not in (None, "-") else None
             for name in (self.targets.json, self.targets.jsonl)
@@ -89,6 +93,7 @@ class Sink(Generic[One]):
         """One image."""
         self.seen += 1
         self.bar.clear()
+        self.spare(result.path)
         line = self.json_line(result).encode()
         if self.jsonl:
             self.jsonl.write(line + b"\n")
@@ -103,6 +108,16 @@ class Sink(Generic[One]):
             except DarkparseError as why:
                 self.fail(str(why))
         self.bar.step()
+
+    def spare(self, path: str) -> None:
+        """Raises DarkparseError, and gives up the JSON files, where one of them would replace this image."""
+        for output, name in ((self.json, self.targets.json), (self.jsonl, self.targets.jsonl)):
+            if output and name:
+                try:
+                    check_not_input(name, [path])
+                except DarkparseError:
+                    output.abandon()
+                    raise
 
     def fail(self, message: str) -> None:
         """Report an image that was not processed."""

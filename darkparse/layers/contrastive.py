@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..options import option
 from ..registry import LayerDef, Shape, section
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Contrastive(LayerDef):
     """Source: src/parser.c parse_contrastive (AlexeyAB 59596d7)."""
 
+    passes_on: ClassVar[bool] = True
+
     classes: int = option(1000, least=1)
     yolo_layer: int = 0
     temperature: float = 1.0
@@ -26,6 +28,8 @@ class Contrastive(LayerDef):
 
     def output(self, *inputs: Shape) -> Shape:
         """The same."""
+        if self.yolo_layer == 0:
+            raise ValueError("yolo_layer: missing, and Darknet crashes without it; expected the index of a [yolo]")
         return inputs[0]
 
     def build(self, *inputs: Shape) -> nn.Module:

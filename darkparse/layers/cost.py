@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..options import option
 from ..registry import LayerDef, Reader, Shape, section
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 @section("cost")
 @dataclass(frozen=True, kw_only=True)
 class Cost(LayerDef):
-    """Source: src/parser.c parse_cost, src/cost_layer.c get_cost_type (AlexeyAB 59596d7)."""
+    """Source: src/parser.c parse_cost, src/cost_layer.c get_cost_type (AlexeyAB 59596d7, pjreddie f6afaab).
+
+    L1, seg, wgan, noobj and thresh are pjreddie's alone.
+    """
+
+    passes_on: ClassVar[bool] = True
 
     type: str = option("sse", choices=("sse", "masked", "smooth", "L1", "seg", "wgan"))
     scale: float = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..options import option, unsupported
 from ..registry import HeadDef, Predictions, Shape, section
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class Detection(HeadDef):
     """Source: src/parser.c parse_detection, src/detection_layer.c (AlexeyAB 59596d7)."""
 
+    stretched: ClassVar[bool] = True  # src/yolo.c (AlexeyAB), examples/yolo.c (pjreddie) test_yolo
+
     classes: int = option(1, least=1)
-    coords: int = option(1, choices=(4,))
+    coords: int = option(1, least=1)
     num: int = option(1, least=1)
     side: int = option(7, least=1)
     softmax: bool = False
@@ -44,6 +46,8 @@ class Detection(HeadDef):
     def output(self, *inputs: Shape) -> Shape:
         """The same; it must have the right number of values."""
         (x,) = inputs
+        if self.coords != 4:
+            raise ValueError(f"coords={self.coords} (by default Darknet takes 1); only coords=4 is supported")
         wanted = self.side**2 * (self.classes + self.num * (1 + self.coords))
         if x.size != wanted:
             each = f"{self.side}x{self.side} cells x (classes={self.classes} + num={self.num} x 5)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..options import option
 from ..registry import LayerDef, Shape, section
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Dropout(LayerDef):
     """Source: src/parser.c parse_dropout (AlexeyAB 59596d7)."""
+
+    passes_on: ClassVar[bool] = True
 
     probability: float = option(0.2, least=0, most=1)
     dropblock: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..registry import LayerDef, Shape, section
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Empty(LayerDef):
     """Source: src/parser.c parse_network_cfg_custom (AlexeyAB 59596d7)."""
+
+    passes_on: ClassVar[bool] = True
 
     def output(self, *inputs: Shape) -> Shape:
         """The same."""

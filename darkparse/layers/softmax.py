@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..options import option
 from ..registry import LayerDef, Shape, section
@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+COLDEST = 1e-6  # below it float32 overflows
+
+
 @section("softmax", "soft")
 @dataclass(frozen=True, kw_only=True)
 class Softmax(LayerDef):
     """Source: src/parser.c parse_softmax, src/softmax_layer.c (AlexeyAB 59596d7)."""
+
+    gives_probabilities: ClassVar[bool] = True
 
     groups: int = option(1, least=1)
     temperature: float = 1.0
@@ -31,8 +36,8 @@ class Softmax(LayerDef):
             raise ValueError(f"groups={self.groups} does not divide {x.size} values")
         if self.tree and len(self.tree) != x.size:
             raise ValueError(f"tree has {len(self.tree)} nodes, but the layer before gives {x.size} values")
-        if self.temperature <= 0:
-            raise ValueError(f"temperature={self.temperature}: expected a number above 0")
+        if self.temperature < COLDEST:
+            raise ValueError(f"temperature={self.temperature}: expected at least {COLDEST}")
         return x
 
     def build(self, *inputs: Shape) -> nn.Module:

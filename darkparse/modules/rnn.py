@@ -19,8 +19,8 @@ class Recurrent(nn.Module):
 
     def remembered(self, like: Tensor, count: int = 1) -> tuple[Tensor, ...]:
         """The state, `count` tensors; zeros at the beginning, and where the batch is another."""
-        if self.state and self.state[0].shape == like.shape:
-            return self.state
+        if self.state and (old := self.state[0]).shape == like.shape and old.dtype == like.dtype:
+            return tuple(one.clone() if one.is_inference() else one for one in self.state)
         return (like.new_zeros(like.shape),) * count
 
     def reset(self) -> None:

@@ -24,9 +24,9 @@ class SoftmaxBy(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to the same."""
+        if self.layer.spatial and not self.layer.tree:
+            return x.softmax(1)  # its GPU code takes 1 for the temperature; the CPU's knows nothing of it
         scaled = x / self.layer.temperature
         if self.layer.tree:
             return softmax_by_group(self.layer.tree, scaled.flatten(1), 1).view_as(x)
-        if self.layer.spatial:
-            return scaled.softmax(1)
         return scaled.reshape(len(x), self.layer.groups, -1).softmax(2).view_as(x)
