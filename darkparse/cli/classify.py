@@ -2,83 +2,55 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from .. import classification, inputs, report
-from .detect import SHARE, sort_out
+from .. import classification, report
+from .arguments import SHARE, SHOWN, Files, for_loading, image_command, show_notes, sort_out
 from .sinks import Sink, Targets
 
 if TYPE_CHECKING:
-    from ..classify import Classifier, Result
+    from ..classify import Result
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="CFG WEIGHTS IMAGE...")
-@click.option("--names", help="File with the names of the classes.")
-@click.option("--data", help=".data file that names it: names=, or else labels=.")
-@click.option("--top", "-t", default=5, show_default=True, type=click.IntRange(1), help="How many classes an image.")
-@click.option("--hier", type=SHARE, help="One class instead, as far down the class tree as it is likelier than this.")
-@click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 65536), help="Images at a time.")
-@click.option("--width", type=click.IntRange(1), help="Width of the network's input, px, in place of the cfg's.")
-@click.option("--height", type=click.IntRange(1), help="Height of it.")
+@image_command
+@click.option("--top", "-t", default=5, type=click.IntRange(1), help="How many classes an image.", **SHOWN)
+@click.option(
+    "--hier",
+    "-hier",
+    type=SHARE,
+    help="One class instead: as far down the class tree as likelier than this, or the likeliest at its top.",
+)
 @click.option(
     "--resize",
     type=click.Choice(["auto", "crop", "stretch", "letterbox"]),
     default="auto",
-    show_default=True,
     help="How images become the network's size; auto: as the writer of the weights does.",
+    **SHOWN,
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto: CUDA if there is one.")
-@click.option("-i", "gpu", type=int, hidden=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
-@click.option(
-    "--json", "-out", type=click.Path(dir_okay=False, allow_dash=True), help='JSON file; "-": standard output.'
-)
-@click.option(
-    "--jsonl",
-    type=click.Path(dir_okay=False, allow_dash=True),
-    help='File with a line of JSON an image; "-": standard output, and nothing else there.',
-)
-@click.option("--strict", is_flag=True, help="Unknown and repeated options of the cfg are errors.")
 def classify(files: tuple[str, ...], **options: object) -> None:
     """Say which classes images show.
 
     CFG, WEIGHTS, a .data or .names file and images may come in any order.  An IMAGE is a file, a folder, a pattern,
     a .txt list, or - for names on standard input.  Exit status 1 if an image could not be read.
     """
-    cfg, weights, arguments = sort_out(files, options)
-    images: Iterable[str] = inputs.images(arguments, sys.stdin)
-    if "-" not in arguments:
-        images = list(images)
-    targets = Targets.of(options, [*files, *images] if isinstance(images, list) else list(files))
-    run(load(cfg, weights, options), images, targets, options)
+    given = sort_out(files, options)
+    run(given, Targets.of(options, given.known), options)
 
 
-def load(cfg: str, weights: str, options: dict[str, object]) -> Classifier:
-    """The classifier, with what was decided on stderr."""
-    from ..classify import load_classifier
-
-    device = options["device"] if options["gpu"] is None else f"cuda:{options['gpu']}"
-    keys = ("names", "data", "width", "height", "resize", "precision", "strict")
-    chosen = {key: options[key] for key in keys}
-    model = load_classifier(cfg, weights, device=device, **chosen)  # type: ignore[arg-type]
-    for note in [*model.notes, f"device: {model.device}"]:
-        click.echo(note, err=True)
-    return model
-
-
-def run(model: Classifier, images: Iterable[str], targets: Targets, options: dict[str, object]) -> None:
+def run(files: Files, targets: Targets, options: dict[str, object]) -> None:
     """Classify all images; exits with status 1 if any failed."""
-    from ..classify import classify_files
+    from ..classify import classify_files, load_classifier
 
-    total = len(images) if isinstance(images, list) else None
+    model = load_classifier(files.cfg, files.weights, **for_loading(options))
+    show_notes([*model.notes, f"device: {model.device}"])
+    total = len(files.images) if isinstance(files.images, list) else None
     numbers = {key: options[key] for key in ("top", "hier", "batch")}
     with Classes(targets, total) as results:
-        for result in classify_files(model, images, **numbers):  # type: ignore[arg-type]
+        for result in classify_files(model, files.images, **numbers):  # type: ignore[arg-type]
             results.add(result)
     results.finish()
 

@@ -1,0 +1,91 @@
+"""What `darkparse detect` and `darkparse classify` take alike: options, files in any order, a device."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from .. import inputs
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SHARE = click.FloatRange(0, 1)
+FILE_OUT = click.Path(dir_okay=False, allow_dash=True)
+SHOWN: dict[str, Any] = {"show_default": True}
+
+_OPTIONS = (
+    click.argument("files", nargs=-1, required=True, metavar="CFG WEIGHTS IMAGE..."),
+    click.option("--names", help="File with the names of the classes."),
+    click.option("--data", help=".data file that names it."),
+    click.option("--batch", default=1, type=click.IntRange(1, 65536), help="Images at a time.", **SHOWN),
+    click.option("--width", type=click.IntRange(1), help="Width of the network's input, px, in place of the cfg's."),
+    click.option("--height", type=click.IntRange(1), help="Height of it."),
+    click.option("--device", default="auto", help="cpu, cuda, cuda:1, mps; auto: CUDA if there is one.", **SHOWN),
+    click.option("-i", "gpu", type=int, hidden=True),
+    click.option("-nogpu", "nogpu", is_flag=True, hidden=True),
+    click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", **SHOWN),
+    click.option("--json", "-out", type=FILE_OUT, help='JSON file; "-": standard output, and nothing else there.'),
+    click.option("--jsonl", type=FILE_OUT, help='File with a line of JSON an image; "-": as for --json.'),
+    click.option("--dont-show", "-dont_show", is_flag=True, hidden=True),
+    click.option("--strict", is_flag=True, help="Unknown and repeated options of the cfg are errors."),
+)
+
+
+def image_command(function: Command) -> Command:
+    """Decorator: the argument and the options that both commands have."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+class Files(NamedTuple):
+    """What the arguments of a command name."""
+
+    cfg: str
+    weights: str
+    images: Iterable[str]  # a list, unless some come on standard input
+    known: list[str]  # all files that are read, as far as they are known
+
+
+def sort_out(files: tuple[str, ...], options: dict[str, object]) -> Files:
+    """The cfg, the weights and the images among the arguments; a .data or .names file goes to its option."""
+    rest = list(files)
+    for key, suffix in (("data", ".data"), ("names", ".names")):
+        for name in [name for name in rest if name.lower().endswith(suffix)]:
+            rest.remove(name)
+            options[key] = options[key] or name
+    cfg = next((name for name in rest if name.lower().endswith(".cfg")), "")
+    weights = next((name for name in rest if is_weights(name)), "")
+    others = [name for name in rest if name not in (cfg, weights)]
+    cfg = cfg or (others.pop(0) if others else "")
+    weights = weights or (others.pop(0) if others else "")
+    if not weights:
+        raise click.UsageError("expected a .cfg and its .weights")
+    if not others:
+        raise click.UsageError("no image given; expected files, folders, patterns, a .txt list, or -")
+    images: Iterable[str] = inputs.images(others, sys.stdin)
+    if "-" not in others:
+        images = list(images)
+    return Files(cfg, weights, images, [*files, *images] if isinstance(images, list) else list(files))
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file is named as weights are."""
+    return name.lower().endswith((".weights", ".backup")) or re.search(r"\.conv\.\d+$", name) is not None
+
+
+def for_loading(options: dict[str, object]) -> dict[str, Any]:
+    """Those of the options that `load` and `load_classifier` take."""
+    device = options["device"] if options["gpu"] is None else f"cuda:{options['gpu']}"
+    keys = ("names", "data", "width", "height", "resize", "precision", "strict")
+    return {"device": "cpu" if options["nogpu"] else device, **{key: options[key] for key in keys}}
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """What was decided, on stderr."""
+    for note in notes:
+        click.echo(note, err=True)
