@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .boxes import Floats, Ints
 from .classification import Classification
-from .data import beside, read_data, read_names
-from .errors import DarkparseError, DataError, ImageError
+from .data import given_names
+from .errors import DarkparseError, ImageError
 from .graph import Graph
 from .images import Pixels, letterbox, resize
 from .layout import Header, fit
@@ -205,17 +205,8 @@ def class_names(
         DataError: a file is missing, or has another number of names than there are classes
     Source: src/classifier.c predict_classifier (AlexeyAB 59596d7)
     """
-    if data is not None and names is None:
-        given = read_data(data)
-        names = given.path("names") or given.path("labels")
-        if names is None:
-            raise DataError(f"{data}: names, labels: missing; expected the path of a .names file")
-    near = None if names is not None else next(beside(Path(graph.file)), None)
-    if path := names if names is not None else near:
-        found = read_names(path)
-        if len(found) != classes:
-            raise DataError(f"{path}: {len(found)} names, but {graph.file} gives {classes} classes")
-        return found, str(path) if near is None else f"{path}, found beside the cfg"
+    if found := given_names(graph.file, classes, names, data, ["names", "labels"]):
+        return found
     if tree := tree_of(graph):
         return tree.names, "the class tree"
     return tuple(f"class_{i}" for i in range(classes)), "none found"

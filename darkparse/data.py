@@ -1,7 +1,7 @@
 """Names of classes and .data files: found, read, and checked against the network."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,14 +77,8 @@ def names_for(
     Raises:
         DataError: a file is missing, or has another number of names than the network has classes
     """
-    if data is not None and names is None:
-        names = read_data(data).path("names")
-        if names is None:
-            raise DataError(f"{data}: names: missing; expected the path of a .names file")
-    if names is not None:
-        return checked(graph, Path(names)), str(names)
-    for path in beside(Path(graph.file)):
-        return checked(graph, path), f"{path}, found beside the cfg"
+    if found := given_names(graph.file, graph.classes, names, data, ["names"]):
+        return found
     tree = next((head.tree for _, head in graph.heads if getattr(head, "tree", None)), None)  # type: ignore[attr-defined]
     if tree is not None:
         return tree.names, "the class tree"
@@ -94,19 +88,36 @@ def names_for(
     return tuple(f"class_{i}" for i in range(graph.classes)), "none found"
 
 
+def given_names(
+    cfg: str, classes: int, names: str | Path | None, data: str | Path | None, keys: Sequence[str]
+) -> tuple[tuple[str, ...], str] | None:
+    """The names that a file gives, and which file; None where none is named and none lies beside the cfg.
+
+    Args:
+        keys: what may name it in a .data file; of several the first there counts
+    Raises:
+        DataError: a file is missing, or has another number of names than there are classes
+    """
+    if data is not None and names is None:
+        given = read_data(data)
+        names = next(filter(None, map(given.path, keys)), None)
+        if names is None:
+            raise DataError(f"{data}: {', '.join(keys)}: missing; expected the path of a .names file")
+    near = next(beside(Path(cfg)), None) if names is None else None
+    path = near if names is None else names
+    if path is None:
+        return None
+    found = read_names(path)
+    if len(found) != classes:
+        raise DataError(f"{path}: {len(found)} names, but {cfg} has {classes} classes")
+    return found, f"{path}, found beside the cfg" if near else str(path)
+
+
 def beside(cfg: Path) -> Iterator[Path]:
     """The .names files that belong to a cfg by their place."""
     for name in (f"{cfg.stem}.names", "obj.names"):
         if (path := cfg.with_name(name)).is_file():
             yield path
-
-
-def checked(graph: Graph, path: Path) -> tuple[str, ...]:
-    """The names of a file.  Raises DataError where the network has another number of classes."""
-    names = read_names(path)
-    if len(names) != graph.classes:
-        raise DataError(f"{path}: {len(names)} names, but {graph.file} has classes={graph.classes}")
-    return names
 
 
 def shipped() -> Path:

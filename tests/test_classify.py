@@ -239,7 +239,7 @@ def test_wrong_names(files, tmp_path: Path) -> None:
     (tmp_path / "two.names").write_text("a\nb\n")
     (tmp_path / "x.data").write_text("classes=7\n")
     cfg, weights = files()
-    with pytest.raises(darkparse.DataError, match=r"two.names: 2 names, but .*net.cfg gives 7 classes"):
+    with pytest.raises(darkparse.DataError, match=r"two.names: 2 names, but .*net.cfg has 7 classes"):
         darkparse.load_classifier(cfg, weights, names=tmp_path / "two.names")
     with pytest.raises(darkparse.DataError, match=r"x\.data: names, labels: missing"):
         darkparse.load_classifier(cfg, weights, data=tmp_path / "x.data")

@@ -184,7 +184,7 @@ def test_one_line_and_status_1(arguments: list[str], message: str) -> None:
 def test_wrong_number_of_names(tmp_path: Path) -> None:
     (tmp_path / "two.names").write_text("a\nb\n")
     result = run("detect", CFG, WEIGHTS, PICTURE, "--names", str(tmp_path / "two.names"))
-    assert result.stderr.splitlines()[-1].endswith(f"two.names: 2 names, but {CFG} has classes=3")
+    assert result.stderr.splitlines()[-1].endswith(f"two.names: 2 names, but {CFG} has 3 classes")
     assert result.exit_code == 1
 
 

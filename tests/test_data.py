@@ -164,7 +164,7 @@ def test_another_number_of_names_is_refused(how, here):
     given = {"names": {"names": "a.names"}, "data": {"data": "a.data"}, "beside": {}}[how]
     with pytest.raises(DataError) as why:
         names_for(read_graph("net.cfg"), **given)
-    assert str(why.value) == f"{path}: 2 names, but net.cfg has classes=3"
+    assert str(why.value) == f"{path}: 2 names, but net.cfg has 3 classes"
 
 
 def test_a_data_file_without_names(here):
