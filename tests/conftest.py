@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark, folder in (("kit", "conformance"), ("real", "real")):
             if item.get_closest_marker(mark) and not (SHARED / folder).is_dir():
-                item.add_marker(pytest.mark.skip(reason=f"no {SHARED / folder}; set DARKPARSE_SHARED"))
+                item.add_marker(pytest.mark.skip(reason=f"no {SHARED / folder}; set DARKPARSE_SHARED"), append=False)
         if item.get_closest_marker("cuda"):
             import torch
 

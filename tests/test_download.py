@@ -467,7 +467,6 @@ def test_readme_shows_the_table() -> None:
 
 
 @pytest.mark.kit
-@pytest.mark.skipif(not KIT.is_dir(), reason="needs the conformance kit")
 @pytest.mark.parametrize("entry", OFFICIAL.values(), ids=list(OFFICIAL))
 def test_sizes_are_those_of_the_networks(entry: WeightsFile) -> None:
     stem = entry.cfg.removesuffix(".cfg")
