@@ -48,8 +48,8 @@ def diou(one: Floats, others: Floats, beta: float) -> Floats:
     diagonal = ((high - low) ** 2).sum(axis=1)
     distance = ((one[:2] - others[:, :2]) ** 2).sum(axis=1)
     share = np.divide(distance, diagonal, out=np.zeros_like(distance), where=diagonal != 0)
-    result: Floats = iou(one, others) - share**beta
-    return np.where(diagonal == 0, iou(one, others), result)
+    overlap = iou(one, others)
+    return np.where(diagonal == 0, overlap, overlap - share**beta)
 
 
 GREEDY_BETA = 0.6  # src/box.c box_diou: what greedynms uses, whatever beta_nms says

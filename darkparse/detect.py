@@ -56,14 +56,10 @@ class Model(Runner):
         Raises:
             ImageError: an image cannot be read, or has the wrong number of channels
         """
-        images, alone = as_batch(image)
-        found = self.infer([self.prepare(one) for one in images], thresh, nms, hier)
+        several, alone = as_batch(image)
+        images = [self.prepare(one) for one in several]
+        found = self.interpret(images, self.forward(images), thresh, nms, hier)
         return found[0] if alone else found
-
-    def infer(self, images: Sequence[Ready], thresh: float, nms: float, hier: float) -> list[Detections]:
-        """Detections in prepared images, as one batch."""
-        raw = self.forward(images)
-        return self.interpret(images, raw, thresh, nms, hier)
 
     @torch.inference_mode()
     def interpret(

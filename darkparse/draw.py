@@ -16,8 +16,6 @@ import numpy as np
 from .detections import HIDDEN
 from .errors import ImageError
 
-"""A class whose name begins so is not drawn (as in Darknet)."""
-
 _HALO = 0.5  # opacity of the dark rim around outlines
 _PADDING = 0.35  # left and right of the text, in font sizes
 _SMALLEST = 8  # font size, px

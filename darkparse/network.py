@@ -52,9 +52,7 @@ class Network(nn.Module):
             if index in self.graph.outputs:
                 results[index] = alive[index]
             head = self.graph.nodes[index].head
-            if (
-                head is not None and index not in step.dead
-            ):  # a later layer reads what Darknet keeps as this one's output
+            if head is not None and index not in step.dead:  # a later layer reads what Darknet keeps of it
                 alive[index] = head.stored(alive[index])
             for source in step.dead:
                 del alive[source]

@@ -16,17 +16,12 @@ class Gru(Recurrent):
         self.of_state, self.of_input = names
         self.tanh = tanh
 
-    def gate(self, name: str, x: Tensor, state: Tensor) -> Tensor:
-        """The sum of what the input and the state say of a gate."""
-        return self.run(self.of_input.format(name), x) + self.run(self.of_state.format(name), state)
-
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)`, the next step of each of B sequences, to `(B, outputs, 1, 1)`."""
-        like = self.run(self.of_input.format("z"), x)
-        (old,) = self.remembered(like)
-        update = (like + self.run(self.of_state.format("z"), old)).sigmoid()
-        reset = self.gate("r", x, old).sigmoid()
-        candidate = self.gate("h", x, reset * old)
+        fed = {name: self.run(self.of_input.format(name), x) for name in "zrh"}
+        (old,) = self.remembered(fed["z"])
+        update, reset = ((fed[name] + self.run(self.of_state.format(name), old)).sigmoid() for name in "zr")
+        candidate = fed["h"] + self.run(self.of_state.format("h"), reset * old)
         candidate = candidate.tanh() if self.tanh else candidate.sigmoid()
         state = update * old + (1 - update) * candidate
         self.state = (state,)

@@ -20,17 +20,13 @@ class Lstm(Recurrent):
     Source: src/lstm_layer.c forward_lstm_layer (AlexeyAB 59596d7)
     """
 
-    def gate(self, name: str, x: Tensor, state: Tensor) -> Tensor:
-        """The sum of what the input and the state say of a gate."""
-        return self.run(f"u{name}", x) + self.run(f"w{name}", state)
-
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)`, the next step of each of B sequences, to `(B, outputs, H, W)`."""
-        fed = self.run("uf", x)
-        state, cell = self.remembered(fed, 2)
-        forget = (fed + self.run("wf", state)).sigmoid()
-        cell = forget * cell + self.gate("i", x, state).sigmoid() * self.gate("g", x, state).tanh()
-        state = self.gate("o", x, state).sigmoid() * cell.tanh()
+        fed = {name: self.run(f"u{name}", x) for name in "figo"}
+        state, cell = self.remembered(fed["f"], 2)
+        forget, take, new, give = (fed[name] + self.run(f"w{name}", state) for name in "figo")
+        cell = forget.sigmoid() * cell + take.sigmoid() * new.tanh()
+        state = give.sigmoid() * cell.tanh()
         self.state = (state, cell)
         return state
 
@@ -46,17 +42,17 @@ class ConvLstm(Recurrent):
         self.peephole, self.limit = layer.peephole, layer.state_constrain
         self.activation = activation(layer.lstm_activation)
 
-    def gate(self, name: str, x: Tensor, state: Tensor, cell: Tensor | None = None) -> Tensor:
-        """The sum of what the input, the state and the cell say of a gate."""
-        total = self.run(f"w{name}", state) + self.run(f"u{name}", x)
-        return total if cell is None or not self.peephole else total + self.run(f"v{name}", cell)
+    def peep(self, gate: Tensor, name: str, cell: Tensor) -> Tensor:
+        """A gate that sees the cell, too, where `peephole` is set: 0..1."""
+        return (gate + self.run(f"v{name}", cell) if self.peephole else gate).sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)`, the next step of each of B sequences, to `(B, outputs, H, W)`."""
-        state, cell = self.remembered(self.run("uf", x), 2)
-        forget, take = self.gate("f", x, state, cell).sigmoid(), self.gate("i", x, state, cell).sigmoid()
-        cell = forget * cell + take * self.activation(self.gate("g", x, state))
-        state = torch.mul(self.gate("o", x, state, cell).sigmoid(), self.activation(cell))
+        fed = {name: self.run(f"u{name}", x) for name in "figo"}
+        state, cell = self.remembered(fed["f"], 2)
+        forget, take, new, give = (fed[name] + self.run(f"w{name}", state) for name in "figo")
+        cell = self.peep(forget, "f", cell) * cell + self.peep(take, "i", cell) * self.activation(new)
+        state = torch.mul(self.peep(give, "o", cell), self.activation(cell))
         if self.limit:
             cell = cell.clamp(-self.limit, self.limit)
         self.state = (torch.nan_to_num(state, 0.0, 0.0, 0.0), torch.nan_to_num(cell, 0.0, 0.0, 0.0))

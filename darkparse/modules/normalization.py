@@ -28,8 +28,8 @@ class ResponseNorm(nn.Module):
         half, channels = self.size // 2, x.shape[1]
         sums = F.pad(x.square().cumsum(1), (0, 0, 0, 0, 1, 0))  # sums[:, n]: of the first n channels
         k = torch.arange(channels, device=x.device)
-        first = (k * 0 + half + 1).clamp(max=channels)
-        added = sums[:, half : half + 1] + sums[:, (k + half + 1).clamp(max=channels)] - sums[:, first]
+        first = min(half + 1, channels)
+        added = sums[:, half : half + 1] + sums[:, (k + half + 1).clamp(max=channels)] - sums[:, first : first + 1]
         dropped = sums[:, (k - (self.size - 1) // 2).clamp(min=0)]
         return x * (self.kappa + self.alpha * (added - dropped)) ** -self.beta
 

@@ -58,8 +58,8 @@ class Interleave(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to `(B, *out)`."""
         b, c, h, w = x.shape
-        turned = x.reshape(b, h * w, c).transpose(1, 2) if self.reverse else x.reshape(b, c, h * w).transpose(1, 2)
-        return turned.reshape(b, *self.out)
+        rows = (h * w, c) if self.reverse else (c, h * w)
+        return x.reshape(b, *rows).transpose(1, 2).reshape(b, *self.out)
 
 
 class AppendZeros(nn.Module):
