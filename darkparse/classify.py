@@ -17,7 +17,7 @@ from .data import given_names
 from .errors import DarkparseError, ImageError
 from .graph import Graph
 from .images import Pixels, letterbox, resize
-from .layout import Header, fit
+from .layout import Header
 from .loading import Image, Images, Ready, Runner, as_batch, check_choice, load_network, read_files, run_files
 from .modules.region import cumulative
 from .network import Network
@@ -166,10 +166,9 @@ def load_classifier(
     check_choice("resize", resize, ["auto", *FITTINGS])
     graph = read_files(cfg, weights, width=width, height=height, strict=strict)
     classes = count_classes(graph)
-    header, _ = fit(graph, weights)
+    network, header, notes = load_network(graph, weights, device, precision)
     found, source = class_names(graph, classes, names, data)
     kind, why = choose_fitting(resize, header)
-    network, notes = load_network(graph, weights, device, precision)
     model = Classifier(network, header, found, kind)
     model.notes = [f"resize: {kind}, {why}", f"names: {source}", *notes]
     return model

@@ -16,7 +16,7 @@ from .detections import Detections, candidates, select
 from .errors import DarkparseError
 from .graph import Graph
 from .images import Placement, letterbox, resize
-from .layout import Header, fit
+from .layout import Header
 from .loading import Image, Images, Ready, Runner, as_batch, check_choice, load_network, read_files, run_files
 from .network import Network
 
@@ -113,10 +113,9 @@ def load(
     check_choice("resize", resize, RESIZES)
     graph = read_files(cfg, weights, width=width, height=height, strict=strict)
     check_detector(graph)
-    header, _ = fit(graph, weights)
+    network, header, notes = load_network(graph, weights, device, precision)
     found, source = names_for(graph, names, data)
     keeps_proportions, why = choose_resize(resize, graph, header)
-    network, notes = load_network(graph, weights, device, precision)
     model = Model(network, header, found, keeps_proportions)
     model.notes = [f"resize: {why}", f"names: {source}", *notes]
     return model

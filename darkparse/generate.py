@@ -13,7 +13,6 @@ import torch
 from .errors import DarkparseError, GraphError
 from .graph import Graph, Node
 from .layers.softmax import COLDEST, Softmax
-from .layout import fit
 from .loading import check_numbers, load_network, read_files
 from .network import Network
 from .registry import Shape
@@ -104,8 +103,8 @@ def load_writer(
         raise DarkparseError(f"temperature: expected a number of at least {COLDEST}, got {temperature}")
     graph = read_files(cfg, weights, width=None, height=None, strict=strict)
     check_characters(graph)
-    fit(graph, weights)
-    return Writer(*load_network(with_temperature(graph, temperature), weights, device, "fp32"))
+    network, _, notes = load_network(with_temperature(graph, temperature), weights, device, "fp32")
+    return Writer(network, notes)
 
 
 def check_characters(graph: Graph) -> None:

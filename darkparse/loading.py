@@ -99,8 +99,16 @@ def read_files(cfg: str | Path, weights: str | Path, *, width: int | None, heigh
     return read_graph(find_cfg(str(cfg)), width=width, height=height, dialect=dialect, complain=complain)
 
 
-def load_network(graph: Graph, weights: str | Path, device: str, precision: str) -> tuple[Network, list[str]]:
-    """The deployed network with its weights, and notes on what the file does not hold.
+class Loaded(NamedTuple):
+    """A deployed network with its weights."""
+
+    network: Network
+    header: Header  # of the weights
+    notes: list[str]  # on what the file does not hold
+
+
+def load_network(graph: Graph, weights: str | Path, device: str, precision: str) -> Loaded:
+    """The network of `graph`, on its device.
 
     Raises:
         WeightsError: the weights do not fit
@@ -112,8 +120,8 @@ def load_network(graph: Graph, weights: str | Path, device: str, precision: str)
     if random := [str(node.index) for node in graph.nodes if node.layer.dontload and node.tensors]:
         network = Network(graph)
         notes = [f"random: layers {', '.join(random)} have dontload=1, so their weights are random numbers"]
-    weights_file.load(network, weights)
-    return on_device(network, choose_device(device), precision), notes
+    header, _ = weights_file.load(network, weights)
+    return Loaded(on_device(network, choose_device(device), precision), header, notes)
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:

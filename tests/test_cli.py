@@ -1,6 +1,7 @@
 """The command line, as a user meets it."""
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +180,15 @@ def test_one_line_and_status_1(arguments: list[str], message: str) -> None:
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.output
     assert result.exit_code == 1
+
+
+def test_an_odd_header_is_told_of_once(tmp_path: Path) -> None:
+    odd = tmp_path / "odd.weights"  # version 0.1.0, yet with 64 bits of images seen
+    odd.write_bytes(struct.pack("<iiiQ", 0, 1, 0, 0) + Path(WEIGHTS).read_bytes()[20:])
+    result = run("detect", CFG, str(odd), PICTURE)
+    assert [line for line in result.stderr.splitlines() if line.startswith("Warning:")] == [
+        f"Warning: {odd}: version 0.1.0 with 64 bits of images seen, as its size says; others may misread it"
+    ]
 
 
 def test_wrong_number_of_names(tmp_path: Path) -> None:
