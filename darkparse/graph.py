@@ -37,6 +37,11 @@ class Node:
         return () if self.shares is not None else tuple(self.layer.tensors(*self.inputs))
 
     @property
+    def operations(self) -> float:
+        """Operations for one image, as Darknet counts them."""
+        return self.layer.operations(*self.inputs)
+
+    @property
     def head(self) -> HeadDef | None:
         """The layer, where its output means boxes."""
         return self.layer if isinstance(self.layer, HeadDef) else None

@@ -49,6 +49,13 @@ class Stored(NamedTuple):
         return total
 
 
+def norm_tensors(channels: int, path: str = "norm.") -> Iterator[Stored]:
+    """Batch norm behind its biases, of the module at `path`."""
+    yield Stored("scales", (channels,), f"{path}weight")
+    yield Stored("rolling_mean", (channels,), f"{path}running_mean")
+    yield Stored("rolling_variance", (channels,), f"{path}running_var")
+
+
 class Predictions(NamedTuple):
     """What a head says of a batch, decoded.
 

@@ -11,12 +11,9 @@ HEADING = f"   layer{'filters':>25s} {'size/strd(dil)':>14s}      input         
 def table(graph: Graph) -> Iterator[str]:
     """Darknet's table, a line a layer, then the sums.  Source: src/parser.c parse_network_cfg_custom (AlexeyAB)."""
     yield HEADING
-    total = 0.0
     for node in graph.nodes:
-        billions = node.layer.operations(*node.inputs) / 1e9
-        total += billions
-        yield line(node, billions)
-    yield f"Total BFLOPS {total:5.3f}"
+        yield line(node, node.operations / 1e9)
+    yield f"Total BFLOPS {sum(node.operations for node in graph.nodes) / 1e9:5.3f}"
     yield f"{graph.parameters:,} parameters"
     yield f"{size(graph):,} bytes of .weights"
 

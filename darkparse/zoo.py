@@ -61,7 +61,7 @@ def examine(path: Path) -> Entry:
     except DarkparseError as why:
         return Entry(" ".join(path.stem.split()), " ".join(str(why).split()))
     heads, classes = answers(graph)
-    bflops = sum(node.layer.operations(*node.inputs) for node in graph.nodes) / 1e9
+    bflops = sum(node.operations for node in graph.nodes) / 1e9
     return Entry(
         " ".join(path.stem.split()), "", heads, classes, len(graph.nodes), bflops, graph.parameters, size(graph)
     )

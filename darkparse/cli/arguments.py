@@ -50,6 +50,11 @@ class Files(NamedTuple):
     images: Iterable[str]  # a list, unless some come on standard input
     known: list[str]  # all files that are read, as far as they are known
 
+    @property
+    def total(self) -> int | None:
+        """How many images, if that is known."""
+        return len(self.images) if isinstance(self.images, list) else None
+
 
 def sort_out(files: tuple[str, ...], options: dict[str, object]) -> Files:
     """The cfg, the weights and the images among the arguments; a .data or .names file goes to its option."""
@@ -85,7 +90,7 @@ def for_loading(options: dict[str, object]) -> dict[str, Any]:
     return {"device": "cpu" if options["nogpu"] else device, **{key: options[key] for key in keys}}
 
 
-def show_notes(notes: Iterable[str]) -> None:
+def show_notes(*notes: str) -> None:
     """What was decided, on stderr."""
     for note in notes:
         click.echo(note, err=True)

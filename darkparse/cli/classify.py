@@ -46,10 +46,9 @@ def run(files: Files, targets: Targets, options: dict[str, object]) -> None:
     from ..classify import classify_files, load_classifier
 
     model = load_classifier(files.cfg, files.weights, **for_loading(options))
-    show_notes([*model.notes, f"device: {model.device}"])
-    total = len(files.images) if isinstance(files.images, list) else None
+    show_notes(*model.notes, f"device: {model.device}")
     numbers = {key: options[key] for key in ("top", "hier", "batch")}
-    with Classes(targets, total) as results:
+    with Classes(targets, files.total) as results:
         for result in classify_files(model, files.images, **numbers):  # type: ignore[arg-type]
             results.add(result)
     results.finish()

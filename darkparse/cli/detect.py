@@ -44,10 +44,9 @@ def run(files: Files, wanted: Wanted, options: dict[str, object]) -> None:
     from ..detect import detect_files, load
 
     model = load(files.cfg, files.weights, **for_loading(options))
-    show_notes([*model.notes, f"device: {model.device}"])
-    total = len(files.images) if isinstance(files.images, list) else None
+    show_notes(*model.notes, f"device: {model.device}")
     numbers = {key: options[key] for key in ("thresh", "nms", "hier", "batch")}
-    with Results(wanted, total) as results:
+    with Results(wanted, files.total) as results:
         for result in detect_files(model, files.images, **numbers):  # type: ignore[arg-type]
             results.add(result)
     results.finish()

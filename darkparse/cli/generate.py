@@ -4,6 +4,8 @@ import os
 
 import click
 
+from .arguments import show_notes
+
 ABOVE_0 = click.FloatRange(0, min_open=True)
 
 
@@ -41,8 +43,7 @@ def generate(
     writer = load_writer(cfg, weights, temperature=temperature, device=device, strict=strict)
     if rng_seed is None:
         rng_seed = int(np.random.default_rng().integers(2**32))
-    for note in [*writer.notes, f"device: {writer.device}", f"rng-seed: {rng_seed}"]:
-        click.echo(note, err=True)
+    show_notes(*writer.notes, f"device: {writer.device}", f"rng-seed: {rng_seed}")
     for byte in writer.generate(os.fsencode(seed_text), length, np.random.default_rng(rng_seed)):
         click.echo(bytes([byte]), nl=False)
     click.echo()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..registry import LayerDef, Shape, Stored, section
+from ..registry import LayerDef, Shape, Stored, norm_tensors, section
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,9 +39,6 @@ class Batchnorm(LayerDef):
 
     def tensors(self, *inputs: Shape) -> Iterator[Stored]:
         """Biases, scales, mean and variance."""
-        n = (inputs[0].c,)
         if not self.dialect.normed_without_bias:
-            yield Stored("biases", n, "bias")
-        yield Stored("scales", n, "weight")
-        yield Stored("rolling_mean", n, "running_mean")
-        yield Stored("rolling_variance", n, "running_var")
+            yield Stored("biases", (inputs[0].c,), "bias")
+        yield from norm_tensors(inputs[0].c, "")

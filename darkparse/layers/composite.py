@@ -20,6 +20,12 @@ class Composite(LayerDef):
         """The layers inside by Darknet's names, each with its input, in file order."""
         raise NotImplementedError
 
+    def check_size(self, x: Shape) -> None:
+        """Raises ValueError where a convolution inside changes the size."""
+        for layer, given in self.parts(x).values():
+            if (out := layer.output(given))[1:] != x[1:]:
+                raise ValueError(f"its convolutions turn {x.w}x{x.h} into {out.w}x{out.h}; expected pad=1 and stride=1")
+
     def modules(self, x: Shape) -> dict[str, nn.Module]:
         """Their modules."""
         return {name: layer.build(given) for name, (layer, given) in self.parts(x).items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..activations import ELSEWHERE, NAMES, lacking
 from ..options import option
-from ..registry import LayerDef, Shape, Stored, section
+from ..registry import LayerDef, Shape, Stored, norm_tensors, section
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,9 +43,7 @@ class Connected(LayerDef):
         yield Stored("biases", n, "norm.bias" if self.batch_normalize else "linear.bias")
         yield Stored("weights", (self.outputs, inputs[0].size), "linear.weight", self.dialect.transposed)
         if self.batch_normalize:
-            yield Stored("scales", n, "norm.weight")
-            yield Stored("rolling_mean", n, "norm.running_mean")
-            yield Stored("rolling_variance", n, "norm.running_var")
+            yield from norm_tensors(self.outputs)
 
     def describe(self) -> tuple[str, str]:
         """How many outputs."""

@@ -52,9 +52,7 @@ class ConvLstm(Composite):
     def output(self, *inputs: Shape) -> Shape:
         """`output` channels; no convolution may change the size."""
         (x,) = inputs
-        for layer, given in self.parts(x).values():
-            if (out := layer.output(given))[1:] != x[1:]:
-                raise ValueError(f"its convolutions turn {x.w}x{x.h} into {out.w}x{out.h}; expected pad=1 and stride=1")
+        self.check_size(x)
         return x._replace(c=self.outputs)
 
     def build(self, *inputs: Shape) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..activations import NAMES
 from ..options import ignored, option, unsupported
-from ..registry import LayerDef, Reader, Shape, Stored, absolute, section
+from ..registry import LayerDef, Reader, Shape, Stored, absolute, norm_tensors, section
 from .antialiasing import blurred, check_readers
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ class Convolutional(LayerDef):
         n, where = (self.filters,), "layer." if self.antialiasing else ""
         if self.batch_normalize or self.cbn:
             yield Stored("biases", n, where + "norm.bias")
-            yield Stored("scales", n, where + "norm.weight")
-            yield Stored("rolling_mean", n, where + "norm.running_mean")
-            yield Stored("rolling_variance", n, where + "norm.running_var")
+            yield from norm_tensors(self.filters, where + "norm.")
         else:
             yield Stored("biases", n, where + "conv.bias")
         kernel = (self.filters, inputs[0].c // self.parts, self.size, self.size)

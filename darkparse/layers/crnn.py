@@ -63,9 +63,7 @@ class Crnn(Composite):
         (x,) = inputs
         if self.dialect.plain_recurrence and x.h != x.w:
             raise ValueError(f"{x.w}x{x.h}: pjreddie's code takes width for height; expected a square")
-        for layer, given in self.parts(x).values():
-            if (out := layer.output(given))[1:] != x[1:]:
-                raise ValueError(f"its convolutions turn {x.w}x{x.h} into {out.w}x{out.h}; expected pad=1 and stride=1")
+        self.check_size(x)
         return x._replace(c=self.filters[1])
 
     def build(self, *inputs: Shape) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..activations import NAMES
 from ..options import option
-from ..registry import LayerDef, Shape, Stored, section
+from ..registry import LayerDef, Shape, Stored, norm_tensors, section
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,9 +49,7 @@ class Deconvolutional(LayerDef):
         n = (self.filters,)
         yield Stored("biases", n, "norm.bias" if self.batch_normalize else "conv.bias")
         if self.batch_normalize:
-            yield Stored("scales", n, "norm.weight")
-            yield Stored("rolling_mean", n, "norm.running_mean")
-            yield Stored("rolling_variance", n, "norm.running_var")
+            yield from norm_tensors(self.filters)
         yield Stored("weights", (inputs[0].c, self.filters, self.size, self.size), "conv.weight")
 
     def describe(self) -> tuple[str, str]:
