@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import starmap
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from .errors import DarkparseError, ImageError
 from .graph import Graph
 from .images import Pixels, letterbox, resize
 from .layout import Header
-from .loading import Image, Images, Ready, Runner, as_batch, check_choice, load_network, read_files, run_files
+from .loading import Image, Images, Ready, Result, Runner, as_batch, check_choice, load_network, read_files, run_files
 from .modules.region import cumulative
 from .network import Network
 from .tree import Tree
@@ -222,22 +221,12 @@ def choose_fitting(resize: str, header: Header) -> tuple[str, str]:
     return kind, f"by version {header.version} of the weights: {header.writer}"
 
 
-class Result(NamedTuple):
-    """What became of one image of a list."""
-
-    path: str
-    found: Classification | None  # None: it could not be read
-    error: str
-    milliseconds: float  # in the network
-    image: np.ndarray | None  # (rows, columns, C) in the network's order
-
-
 def classify_files(
     model: Classifier, paths: Iterable[str], *, top: int = TOP, hier: float | None = None, batch: int = 1
-) -> Iterator[Result]:
+) -> Iterator[Result[Classification]]:
     """Classify image files, `batch` at a time; an image that cannot be read is reported in its place."""
 
     def interpret(images: Sequence[Ready], raw: Sequence[Tensor]) -> list[Classification]:
         return model.interpret(images, raw, top, hier)
 
-    return starmap(Result, run_files(model, paths, batch, interpret))
+    return run_files(model, paths, batch, interpret)

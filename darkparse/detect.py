@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import starmap
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +15,7 @@ from .errors import DarkparseError
 from .graph import Graph
 from .images import Placement, letterbox, resize
 from .layout import Header
-from .loading import Image, Images, Ready, Runner, as_batch, check_choice, load_network, read_files, run_files
+from .loading import Image, Images, Ready, Result, Runner, as_batch, check_choice, load_network, read_files, run_files
 from .network import Network
 
 RESIZES = ("auto", "stretch", "letterbox")
@@ -146,22 +144,12 @@ def choose_resize(resize: str, graph: Graph, header: Header) -> tuple[bool, str]
     return kind == "letterbox", f"{kind}, by version {header.version} of the weights: {header.writer}"
 
 
-class Result(NamedTuple):
-    """What became of one image of a list."""
-
-    path: str
-    detections: Detections | None  # None: it could not be read
-    error: str
-    milliseconds: float  # in the network
-    image: np.ndarray | None  # (rows, columns, C) in the network's order
-
-
 def detect_files(
     model: Model, paths: Iterable[str], *, thresh: float = 0.25, nms: float = 0.45, hier: float = 0.5, batch: int = 1
-) -> Iterator[Result]:
+) -> Iterator[Result[Detections]]:
     """Detect in image files, `batch` at a time; an image that cannot be read is reported in its place."""
 
     def interpret(images: Sequence[Ready], raw: Sequence[Tensor]) -> list[Detections]:
         return model.interpret(images, raw, thresh, nms, hier)
 
-    return starmap(Result, run_files(model, paths, batch, interpret))
+    return run_files(model, paths, batch, interpret)

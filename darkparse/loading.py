@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -44,6 +45,17 @@ class Ready(NamedTuple):
 
     pixels: np.ndarray  # (C, H, W) float32, 0..1
     image: np.ndarray  # (rows, columns, C) as read, in the network's order
+
+
+@dataclass(frozen=True)
+class Result(Generic[Found]):
+    """What became of one image of a list."""
+
+    path: str
+    found: Found | None  # None: it could not be read
+    error: str  # why not
+    milliseconds: float  # in the network
+    image: np.ndarray | None  # (rows, columns, C) in the network's order
 
 
 class Runner:
@@ -172,14 +184,11 @@ def run_files(
     paths: Iterable[str],
     batch: int,
     interpret: Callable[[Sequence[Ready], Sequence[Tensor]], Sequence[Found]],
-) -> Iterator[tuple[str, Found | None, str, float, np.ndarray | None]]:
-    """Run image files through the network, `batch` at a time.
+) -> Iterator[Result[Found]]:
+    """Run image files through the network, `batch` at a time; one that cannot be read is reported in its place.
 
     Args:
         interpret: what the raw outputs for prepared images mean, one an image
-    Returns:
-        of each image its path, what was found (None where it could not be read), why not, ms in the network, and
-        its pixels, (rows, columns, C) in the network's order
     """
     check_memory(runner.graph, images=batch)
     waiting = iter(paths)
@@ -200,4 +209,4 @@ def run_files(
         found = dict(zip(ready, interpret(images, raw), strict=True))
         for index, path in enumerate(chunk):
             image = ready[index].image if index in ready else None
-            yield path, found.get(index), errors.get(index, ""), each, image
+            yield Result(path, found.get(index), errors.get(index, ""), each, image)

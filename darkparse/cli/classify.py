@@ -12,7 +12,8 @@ from .arguments import SHARE, SHOWN, Files, for_loading, image_command, show_not
 from .sinks import Sink, Targets
 
 if TYPE_CHECKING:
-    from ..classify import Result
+    from ..classification import Classification
+    from ..loading import Result
 
 
 @click.command()
@@ -54,22 +55,22 @@ def run(files: Files, targets: Targets, options: dict[str, object]) -> None:
     results.finish()
 
 
-class Classes(Sink["Result"]):
+class Classes(Sink["Classification"]):
     """The results of `darkparse classify`."""
 
     command = "classify"
 
-    def lines(self, result: Result) -> Iterator[str]:
+    def lines(self, result: Result[Classification]) -> Iterator[str]:
         """See `Sink.lines`."""
         assert result.found is not None
         yield report.predicted(result.path, result.milliseconds)
         yield from classification.lines(result.found)
 
-    def json_line(self, result: Result) -> str:
+    def json_line(self, result: Result[Classification]) -> str:
         """See `Sink.json_line`."""
         return classification.json_line(result.path, result.found, result.error)
 
-    def json_frame(self, result: Result, number: int) -> str:
+    def json_frame(self, result: Result[Classification], number: int) -> str:
         """See `Sink.json_frame`."""
         assert result.found is not None
         return classification.json_frame(result.path, number, result.found)

@@ -14,7 +14,8 @@ from ..guard import check_not_input, check_not_read
 from .sinks import Sink, Targets
 
 if TYPE_CHECKING:
-    from ..detect import Result
+    from ..detections import Detections
+    from ..loading import Result
 
 PREDICTIONS = "predictions.jpg"
 
@@ -52,7 +53,7 @@ def make(folder: Path) -> None:
         raise DarkparseError(f"{folder}: {why.strerror}") from None
 
 
-class Results(Sink["Result"]):
+class Results(Sink["Detections"]):
     """The results of `darkparse detect`."""
 
     command = "detect"
@@ -62,30 +63,30 @@ class Results(Sink["Result"]):
         self.wanted = wanted
         self.written: dict[Path, str] = {}
 
-    def lines(self, result: Result) -> Iterator[str]:
+    def lines(self, result: Result[Detections]) -> Iterator[str]:
         """See `Sink.lines`."""
-        assert result.detections is not None
+        assert result.found is not None
         yield report.predicted(result.path, result.milliseconds)
-        yield from report.lines(result.detections, self.wanted.coordinates)
+        yield from report.lines(result.found, self.wanted.coordinates)
 
-    def json_line(self, result: Result) -> str:
+    def json_line(self, result: Result[Detections]) -> str:
         """See `Sink.json_line`."""
-        return report.json_line(result.path, result.detections, result.error)
+        return report.json_line(result.path, result.found, result.error)
 
-    def json_frame(self, result: Result, number: int) -> str:
+    def json_frame(self, result: Result[Detections], number: int) -> str:
         """See `Sink.json_frame`."""
-        assert result.detections is not None
-        return report.json_frame(result.path, number, result.detections)
+        assert result.found is not None
+        return report.json_frame(result.path, number, result.found)
 
-    def store(self, result: Result) -> None:
+    def store(self, result: Result[Detections]) -> None:
         """JSON, labels and the picture."""
-        assert result.detections is not None
+        assert result.found is not None
         super().store(result)
         if self.wanted.labels:
             path = self.free(self.wanted.labels / f"{Path(result.path).stem}.txt", result.path)
             if path.exists() and not self.wanted.overwrite:
                 raise DarkparseError(f"{path}: is there already; not overwritten without --overwrite")
-            write_text(path, report.label_lines(result.detections))
+            write_text(path, report.label_lines(result.found))
         if self.wanted.out:
             draw(result, self.free(self.wanted.out / picture_name(result.path), result.path))
         elif self.total == 1:
@@ -107,20 +108,20 @@ def picture_name(path: str) -> str:
     return name if name.lower().endswith((".jpg", ".jpeg", ".png", ".bmp", ".webp")) else f"{Path(path).stem}.jpg"
 
 
-def draw(result: Result, path: Path) -> None:
+def draw(result: Result[Detections], path: Path) -> None:
     """Write an image with its boxes drawn.  Raises DarkparseError where it cannot be written."""
     import cv2
     import numpy as np
 
     from ..draw import draw as drawn
 
-    assert result.detections is not None
+    assert result.found is not None
     assert result.image is not None
     order = [2, 1, 0] if result.image.shape[2] > 2 else [0, 0, 0]
     picture = np.ascontiguousarray(result.image[..., order])
     if picture.dtype == np.float32:
         picture = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
-    shown = result.detections.shown()
+    shown = result.found.shown()
     picture = drawn(picture, shown.boxes, shown.scores, shown.labels, shown.names)
     is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     done, data = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 92] if is_jpeg else [])

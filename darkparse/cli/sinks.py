@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, Any, Generic, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 
@@ -14,22 +14,13 @@ from ..errors import DarkparseError
 from ..files import writing
 from ..guard import check_not_input, check_not_read
 
+if TYPE_CHECKING:
+    from ..loading import Result
+
 LONG = 10  # images from which a progress bar helps
 
 
-class Outcome(Protocol):
-    """What became of one image."""
-
-    @property
-    def path(self) -> str:
-        """Its file."""
-
-    @property
-    def error(self) -> str:
-        """Why it could not be read, if so."""
-
-
-One = TypeVar("One", bound=Outcome)
+Found = TypeVar("Found")
 Me = TypeVar("Me", bound="Sink[Any]")
 
 
@@ -63,7 +54,7 @@ class Targets:
         return "-" not in (self.json, self.jsonl)
 
 
-class Sink(Generic[One]):
+class Sink(Generic[Found]):
     """Takes results one by one and puts them where they are wanted; what is done stays when the rest is cut short."""
 
     command: str
@@ -89,7 +80,7 @@ class Sink(Generic[One]):
             self.write_json("\n]\n" if self.frames else "[\n]\n")
         self.stack.close()
 
-    def add(self, result: One) -> None:
+    def add(self, result: Result[Found]) -> None:
         """One image."""
         self.seen += 1
         self.bar.clear()
@@ -124,13 +115,13 @@ class Sink(Generic[One]):
         self.failed += 1
         click.echo(f"Error: {message}", err=True)
 
-    def show(self, result: One) -> None:
+    def show(self, result: Result[Found]) -> None:
         """Darknet's text."""
         if self.targets.text:
             for line in self.lines(result):
                 click.echo(line)
 
-    def store(self, result: One) -> None:
+    def store(self, result: Result[Found]) -> None:
         """JSON."""
         if self.targets.json:
             self.write_json((", \n" if self.frames else "[\n") + self.json_frame(result, self.frames + 1))
@@ -143,15 +134,15 @@ class Sink(Generic[One]):
         else:
             click.echo(text.encode(), nl=False)
 
-    def lines(self, result: One) -> Iterator[str]:
+    def lines(self, result: Result[Found]) -> Iterator[str]:
         """The text of one image."""
         raise NotImplementedError
 
-    def json_line(self, result: One) -> str:
+    def json_line(self, result: Result[Found]) -> str:
         """Its line of JSON."""
         raise NotImplementedError
 
-    def json_frame(self, result: One, number: int) -> str:
+    def json_frame(self, result: Result[Found], number: int) -> str:
         """Its object in the JSON file, `number` from 1."""
         raise NotImplementedError
 
