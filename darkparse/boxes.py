@@ -22,17 +22,17 @@ def iou(one: Floats, others: Floats) -> Floats:
     """Overlap of a box with others.
 
     Args:
-        one: `(4,)` cxcywh, any unit
+        one: `(4,)` cxcywh, any unit; or `(N, 4)`: one for each of the others
         others: `(N, 4)` cxcywh, same unit
     Returns:
         `(N,)`, 0..1
     Source: src/box.c box_iou (AlexeyAB 59596d7)
     """
-    low = np.maximum(one[:2] - one[2:] / 2, others[:, :2] - others[:, 2:] / 2)
-    high = np.minimum(one[:2] + one[2:] / 2, others[:, :2] + others[:, 2:] / 2)
+    low = np.maximum(one[..., :2] - one[..., 2:] / 2, others[:, :2] - others[:, 2:] / 2)
+    high = np.minimum(one[..., :2] + one[..., 2:] / 2, others[:, :2] + others[:, 2:] / 2)
     side = high - low
     inter = np.where((side < 0).any(axis=1), np.float32(0), side[:, 0] * side[:, 1])
-    union = one[2] * one[3] + others[:, 2] * others[:, 3] - inter
+    union = one[..., 2] * one[..., 3] + others[:, 2] * others[:, 3] - inter
     result: Floats = np.divide(inter, union, out=np.zeros_like(inter), where=(inter != 0) & (union != 0))
     return result
 
