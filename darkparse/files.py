@@ -13,6 +13,15 @@ UMASK = os.umask(0o022)  # there is no way to ask but to set it
 os.umask(UMASK)
 
 
+@contextlib.contextmanager
+def blamed(path: str | Path, error: type[DarkparseError] = DarkparseError) -> Iterator[None]:
+    """Turn an OSError into one that names the file."""
+    try:
+        yield
+    except OSError as why:
+        raise error(f"{path}: {why.strerror or why}") from None
+
+
 class Output:
     """A file being written; what the disk has to say is told of the file that it will become.
 
@@ -22,7 +31,7 @@ class Output:
     def __init__(self, path: Path, error: type[DarkparseError]) -> None:
         self.path, self.error, self.temporary, self.given_up = path, error, "", False
         self.file: BinaryIO
-        with self.blamed():
+        with blamed(self.path, self.error):
             self.target = Path(os.path.realpath(path))
             if path.exists() and not path.is_file():
                 self.file = open(path, "wb")  # noqa: SIM115  (closed by `finish` or `abandon`)
@@ -32,13 +41,13 @@ class Output:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes, unless it was given up."""
-        with self.blamed():
+        with blamed(self.path, self.error):
             if not self.given_up:
                 self.file.write(data)
 
     def finish(self) -> None:
         """Move it into place."""
-        with self.blamed():
+        with blamed(self.path, self.error):
             self.file.close()
             if self.temporary and not self.given_up:
                 os.chmod(self.temporary, 0o666 & ~UMASK)
@@ -52,14 +61,6 @@ class Output:
         with contextlib.suppress(OSError):
             if self.temporary:
                 os.unlink(self.temporary)
-
-    @contextlib.contextmanager
-    def blamed(self) -> Iterator[None]:
-        """Turn an OSError into one that names the file."""
-        try:
-            yield
-        except OSError as why:
-            raise self.error(f"{self.path}: {why.strerror or why}") from None
 
 
 @contextlib.contextmanager
