@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .data import names_for
-from .detections import Detections, candidates, select
+from .detections import Candidates, Detections, candidates, select
 from .errors import DarkparseError
 from .graph import Graph
 from .images import Placement, letterbox, resize
@@ -64,18 +64,30 @@ class Model(Runner):
         self, images: Sequence[Ready], raw: Sequence[Tensor], thresh: float, nms: float, hier: float
     ) -> list[Detections]:
         """Decode and suppress what the heads gave for prepared images."""
-        heads = [head for _, head in self.graph.heads]
-        _, height, width = self.graph.net.shape
-        predictions = [head.decode(one, width, height, hier) for head, one in zip(heads, raw, strict=bool(images))]
         results = []
+        for image, found in zip(images, self.decode(images, raw, thresh, hier), strict=True):
+            rows, columns = image.image.shape[:2]
+            kept = select(found, nms, self.suppression)
+            results.append(Detections(kept.boxes, kept.scores, kept.labels, self.names, columns, rows))
+        return results
+
+    @property
+    def suppression(self) -> tuple[str, float]:
+        """`nms_kind` and `beta_nms`: those of the last head count."""
+        return self.graph.heads[-1][1].suppression
+
+    def decode(
+        self, images: Sequence[Ready], raw: Sequence[Tensor], thresh: float, hier: float
+    ) -> Iterator[Candidates]:
+        """What the heads gave for each of some prepared images, relative to the image, before suppression."""
+        _, height, width = self.graph.net.shape
+        heads = zip(self.graph.heads, raw, strict=bool(images))
+        predictions = [head.decode(one, width, height, hier) for (_, head), one in heads]
         for index, image in enumerate(images):
             rows, columns = image.image.shape[:2]
             placement = Placement.of(columns, rows, width, height, self.letterbox)
             found = candidates(predictions, index, thresh)
-            found = found._replace(boxes=placement.undo(found.boxes))  # before nms, whose distances depend on it
-            kept = select(found, nms, heads[-1].suppression)
-            results.append(Detections(kept.boxes, kept.scores, kept.labels, self.names, columns, rows))
-        return results
+            yield found._replace(boxes=placement.undo(found.boxes))  # before nms, whose distances depend on it
 
 
 def load(
