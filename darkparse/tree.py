@@ -35,6 +35,15 @@ class Tree:
         return [np.flatnonzero(depths == depth) for depth in range(1, int(depths.max(initial=0)) + 1)]
 
     @cached_property
+    def paths(self) -> np.ndarray:
+        """Each node, its parent, and so on to the root, which is repeated to the end of the row: `(N, D)`."""
+        parents, path = np.array(self.parents), [np.arange(len(self))]
+        for _ in self.levels:
+            above = parents[path[-1]]
+            path.append(np.where(above < 0, path[-1], above))
+        return np.stack(path, 1)
+
+    @cached_property
     def offsets(self) -> np.ndarray:
         """First node of each group, `(G,)`."""
         return np.unique(np.array(self.groups), return_index=True)[1]

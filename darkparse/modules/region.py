@@ -48,12 +48,7 @@ def softmax_by_group(tree: Tree, x: Tensor, dim: int = 2) -> Tensor:
 def decode_region(head: Region, raw: Tensor, hier: float) -> Predictions:
     """Source: get_region_box and get_region_boxes (AlexeyAB), get_region_detections (pjreddie)."""
     y = activate_region(head, raw).permute(0, 3, 4, 1, 2)  # (B, h, w, A, E)
-    columns, rows = cells(y)
-    position = y[..., :2] if head.dialect.planar_region else y[..., :2].sigmoid()
-    grid = y.new_tensor([y.shape[2], y.shape[1]])
-    size = y[..., 2:4].exp() * y.new_tensor(head.sizes) / grid
-    centre = torch.stack([(columns + position[..., 0]) / grid[0], (rows + position[..., 1]) / grid[1]], -1)
-    boxes = torch.cat([centre, size], -1)
+    boxes = region_boxes(head, y)
     objectness, classes = y[..., 4], y[..., 5:]
     if head.classfix == -1 and not head.dialect.planar_region:
         objectness = torch.where(objectness < 0.5, 0.0, objectness)
@@ -63,6 +58,21 @@ def decode_region(head: Region, raw: Tensor, hier: float) -> Predictions:
         return flat(boxes, objectness, scores)._replace(needs_score=False)
     scores = objectness[..., None] * classes
     return flat(boxes, objectness, scores)._replace(needs_objectness=head.dialect.planar_region)
+
+
+def region_boxes(head: Region, y: Tensor) -> Tensor:
+    """Boxes `(B, h, w, A, 4)` cxcywh, relative to the input, of outputs `(B, h, w, A, E)`.  Source: get_region_box."""
+    columns, rows = cells(y)
+    position = offsets(head, y)
+    grid = y.new_tensor([y.shape[2], y.shape[1]])
+    size = y[..., 2:4].exp() * y.new_tensor(head.sizes) / grid
+    centre = torch.stack([(columns + position[..., 0]) / grid[0], (rows + position[..., 1]) / grid[1]], -1)
+    return torch.cat([centre, size], -1)
+
+
+def offsets(head: Region, y: Tensor) -> Tensor:
+    """x and y in their cells, `(B, h, w, A, 2)`, of outputs `(B, h, w, A, E)`."""
+    return y[..., :2] if head.dialect.planar_region else y[..., :2].sigmoid()
 
 
 def cumulative(tree: Tree, x: Tensor) -> Tensor:

@@ -1,0 +1,113 @@
+"""The losses of [softmax] and [cost]: what a classifier learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..errors import DarkparseError
+from ..layers.cost import Cost
+from ..layers.softmax import Softmax
+from ..tree import Tree
+from .base import Moment, Scored
+
+UNKNOWN = -1234.0  # include/darknet.h SECRET_NUM: the truth of a class of which nothing is known
+
+
+class SoftmaxLoss:
+    """Cross-entropy of probabilities.
+
+    Source: src/softmax_layer.c forward_softmax_layer_gpu, src/blas_kernels.cu softmax_x_ent_kernel (AlexeyAB 59596d7)
+    """
+
+    def __init__(self, layer: Softmax, true_gradient: bool = False) -> None:
+        self.layer = layer
+
+    @torch.no_grad()
+    def __call__(self, output: Tensor, truth: Tensor, moment: Moment) -> Scored:
+        """See `Loss`; delta is with respect to what the softmax reads, as if its temperature were 1."""
+        wanted = matching(self.layer, output, truth)
+        if self.layer.tree:
+            wanted = with_ancestors(self.layer.tree, wanted.flatten(1)).view_as(output)
+        delta, cost = wanted - output, torch.where(wanted == 0, 0.0, -output.log())
+        if self.layer.tree:
+            delta, cost = (x.masked_fill(wanted == UNKNOWN, 0.0) for x in (delta, cost))
+        return Scored(delta, cost.sum(), {})
+
+
+def with_ancestors(tree: Tree, truth: Tensor) -> Tensor:
+    """What is known of each node of a class tree: what an image shows is also each of its ancestors.
+
+    Args:
+        truth: `(B, N)`, 0 where a node is not said to be there
+    Returns:
+        `(B, N)`: 1 for ancestors, `UNKNOWN` where a whole group of siblings is 0; applied again it changes nothing
+    Source: src/data.c fill_hierarchy (AlexeyAB 59596d7)
+    """
+    parents = torch.tensor(tree.parents, device=truth.device)
+    groups = torch.tensor(tree.groups, device=truth.device).expand(truth.shape)
+    wanted = truth.masked_fill(truth == UNKNOWN, 0.0)
+    for level in reversed(tree.levels):
+        nodes = torch.from_numpy(level).to(truth.device)
+        said = torch.zeros_like(wanted).index_add_(1, parents[nodes], (wanted[:, nodes] != 0).to(wanted.dtype))
+        wanted = wanted.masked_fill(said > 0, 1.0)
+    count = wanted.new_zeros(len(wanted), len(tree.sizes)).scatter_add_(1, groups, (wanted != 0).to(wanted.dtype))
+    return wanted.masked_fill(count.gather(1, groups) == 0, UNKNOWN)
+
+
+def matching(layer: Softmax | Cost, output: Tensor, truth: Tensor) -> Tensor:
+    """The truth in the shape of the output.  Raises DarkparseError where the numbers of classes differ."""
+    if truth[0].numel() != output[0].numel():
+        raise DarkparseError(
+            f"[{layer.section}]: gives {output[0].numel()} values for an image, but the truth has {truth[0].numel()} "
+            "classes; expected as many"
+        )
+    return truth.reshape(output.shape)
+
+
+class CostLoss:
+    """Distance of values from what they should be.
+
+    `ratio` changes nothing, as in both Darknets, which set the threshold that it finds to 0.
+    Source: src/cost_layer.c forward_cost_layer_gpu (AlexeyAB 59596d7; `L1`, `seg`, `noobj` and `thresh` pjreddie
+        f6afaab, but for `masked`, which masks another layer's delta there)
+    """
+
+    def __init__(self, layer: Cost, true_gradient: bool = False) -> None:
+        """Raises ValueError where the type cannot be trained with."""
+        if layer.type == "wgan":
+            raise ValueError("type=wgan compares two networks; expected another type to train one")
+        self.layer = layer
+
+    @torch.no_grad()
+    def __call__(self, output: Tensor, truth: Tensor, moment: Moment) -> Scored:
+        """See `Loss`; delta includes `scale`, which the cost does not."""
+        layer, wanted = self.layer, matching(self.layer, output, truth)
+        delta, cost = DISTANCES.get(layer.type, squared)(wanted - output)
+        if layer.type == "masked":
+            delta, cost = (x.masked_fill(wanted == UNKNOWN, 0.0) for x in (delta, cost))
+        if layer.type == "seg":
+            delta, cost = (torch.where(wanted == 0, x * layer.noobj, x) for x in (delta, cost))
+        delta = torch.where(delta**2 < (layer.thresh / output[0].numel()) ** 2, 0.0, delta)
+        return Scored(delta * layer.scale, cost.sum(), {})
+
+
+def squared(difference: Tensor) -> tuple[Tensor, Tensor]:
+    """Delta and cost.  Source: src/blas_kernels.cu l2_kernel."""
+    return difference, difference**2
+
+
+def smooth(difference: Tensor) -> tuple[Tensor, Tensor]:
+    """Delta and cost, no steeper than 1.  Source: src/blas_kernels.cu smooth_l1_kernel."""
+    size = difference.abs()
+    return difference.clamp(-1, 1), torch.where(size < 1, difference**2, 2 * size - 1)
+
+
+def absolute(difference: Tensor) -> tuple[Tensor, Tensor]:
+    """Delta and cost; nothing pulls at what is right by 0, but for -1.  Source: src/blas_kernels.cu l1_kernel."""
+    return torch.where(difference > 0, 1.0, -1.0), difference.abs()
+
+
+DISTANCES: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {"smooth": smooth, "L1": absolute}
