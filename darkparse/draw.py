@@ -32,7 +32,7 @@ _TO_BGR = [
 ]
 
 _Box = tuple[float, float, float, float]
-_Region = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
+Region = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
 
 
 def draw(
@@ -63,7 +63,7 @@ def draw(
     if np.size(boxes) % 4 or not len(corners) == np.size(scores) == np.size(labels):
         raise ValueError(f"{np.shape(boxes)} boxes, {np.shape(scores)} scores and {np.shape(labels)} labels do not fit")
     extent = (height + width) / 2
-    font, line = _Font(), max(1, round(0.003 * extent))
+    font, line = Font(), max(1, round(0.003 * extent))
     targets = _targets(_inside(corners, width, height, line), np.ravel(scores), np.ravel(labels), names, font)
     plates = _plates(targets, font, canvas, line, max(_SMALLEST, round(4 + 0.018 * extent)))
     for target in reversed(targets):
@@ -104,7 +104,7 @@ class _Target:
 class _Plate:
     """A label's place (whole pixels), its text's coverage, (h, w) 0..1, and its colour."""
 
-    box: _Region
+    box: Region
     mask: np.ndarray
     colour: np.ndarray
 
@@ -130,7 +130,7 @@ def _inside(boxes: np.ndarray, width: int, height: int, line: int) -> list[_Box 
     return [tuple(row) if ok else None for row, ok in zip(np.hstack(ends).tolist(), seen.tolist(), strict=True)]
 
 
-class _Font:
+class Font:
     """OpenCV 5's built-in TrueType font, which has most scripts, or else the strokes of OpenCV 4, which has ASCII."""
 
     def __init__(self) -> None:
@@ -175,7 +175,7 @@ class _Font:
 
 
 def _targets(
-    boxes: list[_Box | None], scores: np.ndarray, labels: np.ndarray, names: Sequence[str], font: _Font
+    boxes: list[_Box | None], scores: np.ndarray, labels: np.ndarray, names: Sequence[str], font: Font
 ) -> list[_Target]:
     """One target for each different box, the best first."""
     groups: dict[_Box, list[int]] = {}
@@ -190,7 +190,7 @@ def _targets(
     ]
 
 
-def _title(label: int, names: Sequence[str], font: _Font) -> str:
+def _title(label: int, names: Sequence[str], font: Font) -> str:
     """A class's name as the font can print it (OpenCV 5 dies of lone surrogates), or #label where nothing is left."""
     name = names[label] if 0 <= label < len(names) else ""
     clean = "".join(c if c.isprintable() else " " for c in name.encode("utf-8", "replace").decode())
@@ -198,7 +198,7 @@ def _title(label: int, names: Sequence[str], font: _Font) -> str:
     return plain if plain.strip("? ") else f"#{label}"
 
 
-def _fitted(font: _Font, text: str, size: int, width: int) -> np.ndarray:
+def fitted(font: Font, text: str, size: int, width: int) -> np.ndarray:
     """The text's mask, at most `width` wide: set smaller if need be, then cut short with '...'."""
     text = text[:1000]
     mask = font.mask(text, size)
@@ -211,7 +211,7 @@ def _fitted(font: _Font, text: str, size: int, width: int) -> np.ndarray:
     return mask
 
 
-def _plates(targets: list[_Target], font: _Font, image: np.ndarray, line: int, size: int) -> list[_Plate]:
+def _plates(targets: list[_Target], font: Font, image: np.ndarray, line: int, size: int) -> list[_Plate]:
     """The labels' plates, each inside the image and, where it can be, clear of those before it and of small boxes."""
     height, width = image.shape[:2]
     taken, plates = np.empty((0, 4)), list[_Plate]()
@@ -220,7 +220,7 @@ def _plates(targets: list[_Target], font: _Font, image: np.ndarray, line: int, s
         extent = (target.box[2] - target.box[0] + target.box[3] - target.box[1]) / 2
         fit = max(_SMALLEST, round(size * min(max(0.75, extent / (5 * size)), 1)))
         padding = max(2, round(_PADDING * fit))
-        mask = np.pad(_fitted(font, target.text, fit, width - 2 * padding), ((0, 0), (padding, padding)))
+        mask = np.pad(fitted(font, target.text, fit, width - 2 * padding), ((0, 0), (padding, padding)))
         h, w = mask.shape
         if h <= height and w <= width:
             wishes = _wishes(target.box, w, h, line)
@@ -252,7 +252,7 @@ def _cost(places: np.ndarray, taken: np.ndarray, boxes: np.ndarray) -> np.ndarra
     return np.asarray(covered @ np.hstack([np.full(len(taken), 3 / plate), 0.3 / box]))
 
 
-def _distance(box: Sequence[float], radius: float, region: _Region) -> np.ndarray:
+def _distance(box: Sequence[float], radius: float, region: Region) -> np.ndarray:
     """How far the pixels of a region lie outside a round-cornered box, px; (h, w), negative inside."""
     x0, y0, x1, y1 = box
     radius = min(radius, (x1 - x0) / 2, (y1 - y0) / 2)
@@ -262,13 +262,13 @@ def _distance(box: Sequence[float], radius: float, region: _Region) -> np.ndarra
     return np.asarray(outer + np.minimum(np.maximum(beside, beyond), 0) - radius, np.float32)
 
 
-def _blend(image: np.ndarray, region: _Region, cover: np.ndarray, colour: np.ndarray | float) -> None:
+def blend(image: np.ndarray, region: Region, cover: np.ndarray, colour: np.ndarray | float) -> None:
     """Paints a colour into a region of the image, as far as it is covered (0..1)."""
     part = image[region[1] : region[3], region[0] : region[2]]
     part[:] = np.rint(part + cover[..., None] * (colour - part.astype(np.float32)))
 
 
-def _around(box: _Box, reach: int, depth: int, image: np.ndarray) -> list[_Region]:
+def _around(box: _Box, reach: int, depth: int, image: np.ndarray) -> list[Region]:
     """The four strips (some perhaps empty) of the image from `reach` px outside a box's edges to `depth` px inside."""
     x0, y0 = (max(math.floor(v) - reach, 0) for v in box[:2])
     x1, y1 = (min(math.ceil(v) + reach, size) for v, size in zip(box[2:], image.shape[1::-1], strict=True))
@@ -283,11 +283,11 @@ def _draw_outline(image: np.ndarray, target: _Target, line: int) -> None:
     reach = math.ceil(line / 2 + rim)
     for region in _around(target.box, reach, reach + radius, image):
         off = np.abs(_distance(target.box, radius, region)) - line / 2
-        _blend(image, region, _HALO * np.clip(rim + 0.5 - off, 0, 1), 0.0)
-        _blend(image, region, np.clip(0.5 - off, 0, 1), target.colour)
+        blend(image, region, _HALO * np.clip(rim + 0.5 - off, 0, 1), 0.0)
+        blend(image, region, np.clip(0.5 - off, 0, 1), target.colour)
 
 
 def _draw_plate(image: np.ndarray, plate: _Plate, line: int) -> None:
     """A filled box with the text in black or white."""
-    _blend(image, plate.box, np.clip(0.5 - _distance(plate.box, line, plate.box), 0, 1), plate.colour)
-    _blend(image, plate.box, plate.mask, text_colour(plate.colour))
+    blend(image, plate.box, np.clip(0.5 - _distance(plate.box, line, plate.box), 0, 1), plate.colour)
+    blend(image, plate.box, plate.mask, text_colour(plate.colour))
