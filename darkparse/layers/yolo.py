@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -68,8 +68,12 @@ class AnchorHead(HeadDef):
     @property
     def sizes(self) -> list[tuple[float, float]]:
         """Width and height of the anchor of each box, px."""
+        return self.sizes_of(self.boxes)
+
+    def sizes_of(self, anchors: Iterable[int]) -> list[tuple[float, float]]:
+        """Width and height of `anchors`, also of other heads', px."""
         given = dict(enumerate(self.anchors[: 2 * self.num]))
-        return [(given.get(2 * i, UNSET_ANCHOR), given.get(2 * i + 1, UNSET_ANCHOR)) for i in self.boxes]
+        return [(given.get(2 * i, UNSET_ANCHOR), given.get(2 * i + 1, UNSET_ANCHOR)) for i in anchors]
 
     def oddities(self) -> Iterator[str]:
         """Anchors that the mask names and the cfg does not give."""
@@ -92,6 +96,16 @@ class AnchorHead(HeadDef):
         from torch import nn
 
         return nn.Identity()
+
+    def locate(self, y: Tensor, cell: Tensor, grid: Tensor, image: Tensor) -> Tensor:
+        """Boxes cxcywh, relative to the input, `(..., A, 4)`, of outputs `y`, `(..., A, E)`.
+
+        Args:
+            cell: column and row of each cell, `(..., 1, 2)`
+            grid: `(2,)` columns and rows of the head
+            image: `(2,)` width and height of the network's input, px
+        """
+        raise NotImplementedError
 
 
 @section("yolo")
@@ -117,6 +131,12 @@ class Yolo(AnchorHead):
 
         return activate_yolo(self, raw)
 
+    def locate(self, y: Tensor, cell: Tensor, grid: Tensor, image: Tensor) -> Tensor:
+        """See `AnchorHead.locate`."""
+        from ..modules.yolo import locate_yolo
+
+        return locate_yolo(self, y, cell, grid, image)
+
     def decode(self, raw: Tensor, width: int, height: int, hier: float = 0.5) -> Predictions:
         """See `HeadDef.decode`; `hier` has no effect."""
         from ..modules.yolo import decode_yolo
@@ -139,6 +159,12 @@ class GaussianYolo(AnchorHead):
         from ..modules.yolo import activate_gaussian
 
         return activate_gaussian(self, raw)
+
+    def locate(self, y: Tensor, cell: Tensor, grid: Tensor, image: Tensor) -> Tensor:
+        """See `AnchorHead.locate`."""
+        from ..modules.yolo import locate_gaussian
+
+        return locate_gaussian(self, y, cell, grid, image)
 
     def decode(self, raw: Tensor, width: int, height: int, hier: float = 0.5) -> Predictions:
         """See `HeadDef.decode`; scores are lowered by the mean deviation."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..registry import Predictions
 
 if TYPE_CHECKING:
-    from ..layers.yolo import GaussianYolo, Yolo
+    from ..layers.yolo import AnchorHead, GaussianYolo, Yolo
 
 
 def activate_yolo(head: Yolo, raw: Tensor) -> Tensor:
@@ -45,28 +45,39 @@ def stretched(xy: Tensor, scale: float) -> Tensor:
 
 
 def decode_yolo(head: Yolo, raw: Tensor, width: int, height: int) -> Predictions:
-    """Source: get_yolo_box, get_yolo_detections."""
+    """Source: get_yolo_detections."""
     y = activate_yolo(head, raw).permute(0, 3, 4, 1, 2)  # (B, h, w, A, E)
-    x1, y1 = cells(y)
-    anchors = y.new_tensor(head.sizes) / y.new_tensor([width, height])
-    size = (y[..., 2:4] ** 2 * 4 if head.new_coords else y[..., 2:4].exp()) * anchors
-    boxes = torch.cat([torch.stack([(x1 + y[..., 0]) / y.shape[2], (y1 + y[..., 1]) / y.shape[1]], -1), size], -1)
     objectness = y[..., 4]
-    return flat(boxes, objectness, objectness[..., None] * y[..., 5:])
+    return flat(boxes_everywhere(head, y, width, height), objectness, objectness[..., None] * y[..., 5:])
 
 
 def decode_gaussian(head: GaussianYolo, raw: Tensor, width: int, height: int) -> Predictions:
-    """Source: get_gaussian_yolo_box, get_gaussian_yolo_detections."""
+    """Source: get_gaussian_yolo_detections."""
     y = activate_gaussian(head, raw).permute(0, 3, 4, 1, 2)
-    x1, y1 = cells(y)
-    anchors = y.new_tensor(head.sizes) / y.new_tensor([width, height])
-    size = y[..., [4, 6]].exp() * anchors
-    corner = torch.stack([(x1 + y[..., 0]) / y.shape[2], (y1 + y[..., 2]) / y.shape[1]], -1)
-    shift = {"center": 0.0, "left_top": 0.5, "right_bottom": -0.5}[head.yolo_point]
     certainty = 1 - y[..., [1, 3, 5, 7]].mean(-1, keepdim=True)
     objectness = y[..., 8]
     scores = objectness[..., None] * y[..., 9:] * certainty
-    return flat(torch.cat([corner + shift * size, size], -1), objectness, scores)
+    return flat(boxes_everywhere(head, y, width, height), objectness, scores)
+
+
+def boxes_everywhere(head: AnchorHead, y: Tensor, width: int, height: int) -> Tensor:
+    """Boxes `(B, h, w, A, 4)` cxcywh, relative to the input, of outputs `(B, h, w, A, E)`."""
+    columns, rows = cells(y)
+    cell = torch.stack([columns.expand(len(rows), -1, 1), rows.expand(-1, len(columns), 1)], -1)
+    return head.locate(y, cell, y.new_tensor([y.shape[2], y.shape[1]]), y.new_tensor([width, height]))
+
+
+def locate_yolo(head: Yolo, y: Tensor, cell: Tensor, grid: Tensor, image: Tensor) -> Tensor:
+    """See `AnchorHead.locate`.  Source: get_yolo_box."""
+    size = (y[..., 2:4] ** 2 * 4 if head.new_coords else y[..., 2:4].exp()) * (y.new_tensor(head.sizes) / image)
+    return torch.cat([(cell + y[..., :2]) / grid, size], -1)
+
+
+def locate_gaussian(head: GaussianYolo, y: Tensor, cell: Tensor, grid: Tensor, image: Tensor) -> Tensor:
+    """See `AnchorHead.locate`.  Source: get_gaussian_yolo_box."""
+    size = y[..., [4, 6]].exp() * (y.new_tensor(head.sizes) / image)
+    shift = {"center": 0.0, "left_top": 0.5, "right_bottom": -0.5}[head.yolo_point]
+    return torch.cat([(cell + y[..., [0, 2]]) / grid + shift * size, size], -1)
 
 
 def cells(y: Tensor) -> tuple[Tensor, Tensor]:
