@@ -1,0 +1,82 @@
+"""The parts of benchmarks/bccd.py that do not train: the labels, and what is measured of a process."""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bccd
+from conftest import SHARED
+
+DATASET = SHARED / "datasets" / "bccd"
+needs_bccd = pytest.mark.skipif(not DATASET.is_dir(), reason=f"no {DATASET}; set DARKPARSE_SHARED")
+
+
+@needs_bccd
+def test_the_data_set_is_converted_as_for_darknets_runs(tmp_path):
+    data = bccd.convert(DATASET, tmp_path / "out")
+    assert data.read_text().startswith("classes = 3\ntrain = ")
+    assert len((tmp_path / "out/train.txt").read_text().splitlines()) == 292
+    assert len((tmp_path / "out/test.txt").read_text().splitlines()) == 72
+    counts = np.bincount(
+        [int(label) for path in (tmp_path / "out/labels").iterdir() for label in path.read_text().split()[::5]]
+    )
+    assert counts.tolist() == [4153, 372, 361]  # of 4155 red cells two have no size
+    first = (tmp_path / "out/labels/BloodImage_00338.txt").read_text().splitlines()[0]
+    assert first == "0 0.787500 0.273958 0.159375 0.210417"  # 453, 81, 555, 182 of 640 x 480
+    for image in (tmp_path / "out/train.txt").read_text().split():
+        assert Path(image).read_bytes()[:2] == b"\xff\xd8"
+
+
+@needs_bccd
+def test_samples_are_the_test_split(tmp_path):
+    bccd.convert(DATASET, tmp_path)
+    samples = list(bccd.samples(tmp_path))
+    assert len(samples) == 72
+    path, rows = next(sample for sample in samples if sample[0].stem == "BloodImage_00007")
+    expected = [(x, y, w, h, label) for label, x, y, w, h in bccd.objects(DATASET, path.stem)]
+    assert rows == pytest.approx(np.array(expected), abs=1e-6)  # labels have six decimals
+
+
+HUNGRY = """
+import subprocess, sys, time
+eaten = b"x" * (60 << 20)
+child = "import time; eaten = b'x' * (60 << 20); time.sleep(1.2)"
+subprocess.run([sys.executable, "-c", child])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_the_memory_of_children_counts(tmp_path):
+    usage = bccd.measure([sys.executable, "-c", HUNGRY], tmp_path / "log")
+    assert 120 << 20 < usage.memory < 200 << 20
+    assert 1.2 < usage.seconds < 10
+
+
+def test_a_process_is_stopped_when_it_has_done_enough(tmp_path):
+    begun = time.perf_counter()
+    bccd.measure(
+        [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log", lambda usage: usage.seconds < 0.5
+    )
+    assert time.perf_counter() - begun < 20
+
+
+def test_a_process_that_fails_is_quoted(tmp_path):
+    with pytest.raises(SystemExit, match=r"exit status 1\n(.*\n)*.*no such thing"):
+        bccd.measure([sys.executable, "-c", "raise SystemExit('no such thing')"], tmp_path / "log")
+
+
+def test_darknets_iterations_are_counted():
+    log = "Loaded: 0.000031 seconds\n\n 11: 104.683380, 105.8 avg loss, 0.000000 rate, 0.47 seconds, 176 images\n"
+    assert bccd.iterations("") == 0
+    assert bccd.iterations(log) == 11
+    assert bccd.iterations(log + "\n 12: -nan, -nan avg loss, 0.000000 rate, 0.4") == 12
+
+
+def test_the_mean_of_several_runs():
+    outcomes = [bccd.Outcome("", (0.8, 0.9), 1.0, 2.0, 100), bccd.Outcome("", (0.6, 0.7), 3.0, 4.0, 300)]
+    mean = bccd.mean("mean", outcomes)
+    assert mean.aps == pytest.approx((0.7, 0.8))
+    assert (mean.map, mean.seconds, mean.with_start, mean.memory) == pytest.approx((0.75, 2, 3, 200))
