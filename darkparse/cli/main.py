@@ -11,6 +11,7 @@ from .. import __version__
 from ..errors import DarkparseError, DarkparseWarning
 from .classify import classify
 from .detect import detect
+from .example import example
 from .files import download, inspect, partial
 from .generate import generate
 from .summary import summary
@@ -45,5 +46,5 @@ def main() -> None:
     """Run Darknet models (.cfg and .weights) in PyTorch."""
 
 
-for command in (detect, classify, summary, inspect, partial, download, generate, zoo):
+for command in (detect, classify, summary, inspect, partial, download, generate, zoo, example):
     main.add_command(command)
