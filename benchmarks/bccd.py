@@ -6,8 +6,10 @@ The folder `shared` has `datasets/bccd`, `training/bccd` and `real/models`.  `ti
 seed; `mobilenet` from a partial file of ImageNet's weights, once.  Where the variable DARKNET names AlexeyAB's binary
 (its CPU build), that trains for a while before each run of ours on the same files, so that both meet the same machine.
 
-Seconds are those of the wall, decoding and augmentation with them.  Memory is the most that a process and its workers
-held at once (the sum of their proportional set sizes: what they share counts once), looked at five times a second.
+Seconds are those of the wall, decoding and augmentation with them, from the end of the first iteration to that of the
+last; "with start" is the whole of the process, divided by its iterations.  Memory is the most that a process and its
+workers held at once (the sum of their proportional set sizes: what they share counts once).  Both are looked at from
+outside, five times a second.
 
 Exit status 0 only if, for `tiny`, the mean of our mAP is at least the mean of Darknet's, and an iteration takes at most
 half of Darknet's time: that of this machine, or without DARKNET the least of those on record.
@@ -16,8 +18,9 @@ half of Darknet's time: that of this machine, or without DARKNET the least of th
 from __future__ import annotations
 
 import argparse
-import csv
+import glob
 import json
+import math
 import os
 import re
 import shutil
@@ -92,12 +95,20 @@ class Usage:
 
     seconds: float = 0.0
     memory: int = 0  # bytes
-    stamps: list[float] = field(default_factory=list)  # seconds at which Darknet's iterations ended
+    stamps: list[float] = field(default_factory=list)  # seconds at which its iterations ended
+
+    @property
+    def pace(self) -> float:
+        """Seconds of an iteration, what comes before the end of the first left out."""
+        return (self.stamps[-1] - self.stamps[0]) / max(1, len(self.stamps) - 1) if self.stamps else 0.0
 
 
-def measure(command: Sequence[Any], log: Path, watch: Callable[[Usage], bool] = lambda _: True) -> Usage:
-    """Run a command to its end, or until `watch`, asked five times a second, says no.
+def measure(command: Sequence[Any], log: Path, done: Callable[[], int], enough: float = math.inf) -> Usage:
+    """Run a command to its end, or until it has done enough.
 
+    Args:
+        log: of what it prints
+        done: how many iterations it has done; asked five times a second
     Raises:
         SystemExit: it failed
     """
@@ -108,7 +119,8 @@ def measure(command: Sequence[Any], log: Path, watch: Callable[[Usage], bool] = 
         while process.poll() is None:
             usage.memory = max(usage.memory, sum(map(proportional, tree(process.pid))))
             usage.seconds = time.perf_counter() - start
-            if not watch(usage) and not stopped:
+            usage.stamps += [usage.seconds] * (done() - len(usage.stamps))
+            if len(usage.stamps) >= enough and not stopped:
                 process.terminate()
                 stopped = True
             time.sleep(0.2)
@@ -122,9 +134,9 @@ def measure(command: Sequence[Any], log: Path, watch: Callable[[Usage], bool] = 
 def tree(pid: int) -> Iterator[int]:
     """A process and what descends from it."""
     yield pid
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+    for path in glob.iglob(f"/proc/{pid}/task/*/children"):
         try:
-            children = path.read_text().split()
+            children = Path(path).read_text().split()
         except OSError:  # it ended just now
             continue
         for child in children:
@@ -194,11 +206,14 @@ class Benchmark:
         backup.mkdir()
         command = [sys.executable, "-m", "darkparse", "train", self.data, *self.start(run, "--clear")]
         options = ["--seed", seed, "--device", "cpu", "--backup", backup]
-        usage = measure([*command, *options], backup / "train.log")
-        with (backup / "results.csv").open(newline="") as file:
-            seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+        results = backup / "results.csv"
+
+        def done() -> int:
+            return results.read_bytes().count(b"\n") - 1 if results.exists() else 0
+
+        usage = measure([*command, *options], backup / "train.log", done)
         aps = self.evaluate(run, seed)
-        return Outcome(f"{run}, seed {seed}", aps, fmean(seconds[1:]), usage.seconds / len(seconds), usage.memory)
+        return Outcome(f"{run}, seed {seed}", aps, usage.pace, usage.seconds / max(1, done()), usage.memory)
 
     def evaluate(self, run: str, seed: int) -> tuple[float, ...]:
         """Average precisions of a run's final weights on the images to test on; one of them is drawn."""
@@ -238,15 +253,8 @@ class Benchmark:
         ]
         log = folder / "train.log"
 
-        def watch(usage: Usage) -> bool:
-            done = iterations(log.read_text(errors="replace"))
-            usage.stamps += [usage.seconds] * (done - len(usage.stamps))
-            return done < DARKNET_ITERATIONS
-
-        usage = measure(command, log, watch)
-        first, last = usage.stamps[0], usage.stamps[-1]
-        seconds = (last - first) / (len(usage.stamps) - 1)
-        return Outcome(f"Darknet here, {len(usage.stamps)} iterations", (), seconds, 0.0, usage.memory)
+        usage = measure(command, log, lambda: iterations(log.read_text(errors="replace")), DARKNET_ITERATIONS)
+        return Outcome(f"Darknet here, {len(usage.stamps)} iterations", (), usage.pace, 0.0, usage.memory)
 
 
 def iterations(log: str) -> int:
