@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,17 +39,21 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
 
-def read_image(source: str | Path, channels: int = 3) -> Pixels:
+def read_image(source: str | Path, channels: int = 3, reduction: int = 1) -> Pixels:
     """Pixels of an image file, (height, width, channels): RGB for 3 channels, grey for 1.
 
     As Darknet with OpenCV reads it: for 1 and 3 channels uint8, turned as the EXIF orientation says, without alpha.
     Any other number must be the file's own: of RGBA, of the pages of a TIFF together, or of a .npy file of
     (height, width, channels), which is taken as it is; uint8, uint16 or float32 0..1.
+
+    Args:
+        reduction: 1, or for 1 and 3 channels 2, 4 or 8: each side is that part of its length, rounded up; of a JPEG
+            that takes less time than to decode all of it
     Raises ImageError, with the file's name, where it cannot be read, is cut short, or has other channels.
     Source: src/image_opencv.cpp load_image_mat, load_image_mat_cv (AlexeyAB 59596d7)
     """
     try:
-        return _decode(_read_bytes(Path(source)), channels)
+        return _decode(_read_bytes(Path(source)), channels, reduction)
     except ImageError as error:
         raise ImageError(f"{source}: {error}") from error.__cause__
 
@@ -73,27 +77,40 @@ def as_network_order(array: Pixels, channels: int) -> Pixels:
     return converted.reshape(*pixels.shape[:2], channels)
 
 
-def resize(image: Pixels, width: int, height: int) -> Floats:
+class Window(NamedTuple):
+    """A part of an image, px.  It may reach over the edges, where the pixels at the edge are repeated."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def resize(image: Pixels, width: int, height: int, window: Window | None = None) -> Floats:
     """The image stretched to `width` x `height` px by Darknet's bilinear filter: (channels, height, width), 0..1.
 
     Takes (rows, columns, channels) of uint8, uint16 (as parts of 255 or 65535) or float32.  Corners fall on corners.
     As in Darknet, the last row comes out too dark, down to black, where rounding puts it just before the image's last.
     Height 1, where Darknet divides by zero, gives the last row, as width 1 gives the last column.
+
+    Args:
+        window: what of the image is stretched; by default all
     Raises ImageError for an array without pixels or of another shape or type, and for a size below 1.
-    Source: src/image.c resize_image (AlexeyAB 59596d7)
+    Source: src/image.c crop_image, resize_image (AlexeyAB 59596d7)
     """
     _check_shape(image)
-    if min(width, height) < 1:
-        raise ImageError(f"cannot resize to {width} x {height} px")
     rows, columns, channels = image.shape
+    if min(width, height, *(window or ())[2:]) < 1:
+        raise ImageError(f"cannot resize to {width} x {height} px{f' from {window}' if window else ''}")
+    window = window or Window(0, 0, columns, rows)
     white = np.float32(_WHITE[image.dtype])
     result = np.empty((channels, height, width), np.float32)
-    if (columns, rows) == (width, height):
+    if (0, 0, columns, rows) == window == (0, 0, width, height):
         np.divide(image.transpose(2, 0, 1), white, out=result, dtype=np.float32)
         return result
-    left, right, to_right = _neighbours(columns, width)
-    left[-1], to_right[-1] = columns - 1, 0
-    upper, lower, to_lower = _neighbours(rows, height)
+    left, right, to_right = _neighbours(window.left, window.width, columns, width)
+    left[-1], to_right[-1] = right[-1], 0
+    upper, lower, to_lower = _neighbours(window.top, window.height, rows, height)
     weight_left, weight_right = (1 - to_right) / white, to_right / white
     weight_upper, weight_lower = 1 - to_lower[:, None], to_lower[:, None]
     weight_lower[-1] = 0  # a view: weight_upper keeps what it had, hence the dark last row
@@ -174,12 +191,15 @@ class Placement:
         return np.concatenate([centres.astype(np.float32), given[:, 2:] * (np.float32(1) / ratio)], axis=1)
 
 
-def _neighbours(size: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-    """Of each of `target` samples along `size` pixels: the pixel before, the one after, how far it is towards that."""
+def _neighbours(first: int, size: int, limit: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Of each of `target` samples along `size` pixels from `first` on: the pixel before, the one after, and how far it
+    is towards that; of `limit` pixels that there are."""
     step = np.float32(size - 1) / np.float32(max(target - 1, 1))
     position = np.arange(target, dtype=np.float32) * step if target > 1 else np.full(1, size - 1, np.float32)
     before = position.astype(np.intp)
-    return before, np.minimum(before + 1, size - 1), position - before.astype(np.float32)
+    after = np.minimum(before + 1, size - 1)
+    to_after = position - before.astype(np.float32)
+    return np.clip(before + first, 0, limit - 1), np.clip(after + first, 0, limit - 1), to_after
 
 
 def _check_shape(array: Pixels) -> None:
@@ -221,14 +241,14 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def _decode(data: bytes, channels: int) -> Pixels:
+def _decode(data: bytes, channels: int, reduction: int) -> Pixels:
     import cv2
 
     if data.startswith(_NPY):
         return _with_channels(_checked(_load_npy(data)), channels)
     if _is_cut_short(data):
         raise ImageError("the file is truncated: the end of the image is missing")
-    flag = getattr(cv2, _READ_FLAGS.get(channels, "IMREAD_UNCHANGED"))
+    flag = getattr(cv2, _read_flag(channels, reduction))
     buffer = np.frombuffer(data, np.uint8)
     with _opencv_errors():
         image = cv2.imdecode(buffer, flag)
@@ -239,6 +259,12 @@ def _decode(data: bytes, channels: int) -> Pixels:
         if channels in {first, *_READ_FLAGS} or not data.startswith(_TIFF):
             return as_network_order(image, channels)
         return _with_channels(_stacked(cv2.imdecodemulti(buffer, flag)[1]), channels)
+
+
+def _read_flag(channels: int, reduction: int) -> str:
+    """The name of OpenCV's."""
+    flag = _READ_FLAGS.get(channels, "IMREAD_UNCHANGED")
+    return flag if reduction == 1 else f"{flag.replace('IMREAD', 'IMREAD_REDUCED')}_{reduction}"
 
 
 def _stacked(pages: Sequence[Pixels]) -> Pixels:
