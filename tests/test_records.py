@@ -116,11 +116,12 @@ def test_going_back_in_the_midst_of_a_run(tmp_path):
     assert [each["iteration"] for each in table(tmp_path / "results.csv")] == ["1", "2"]
 
 
-def test_a_file_of_something_else_is_not_touched(tmp_path):
+@pytest.mark.parametrize("iteration", [0, 1])
+def test_a_file_of_something_else_is_not_touched(tmp_path, iteration):
     path = tmp_path / "results.csv"
     path.write_text("epoch,loss\n1,2\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"results.csv:1: expected the columns iteration,seen,loss"):
-        Records(path, 1)
+        Records(path, iteration)
     assert path.read_text(encoding="utf-8") == "epoch,loss\n1,2\n"
 
 

@@ -84,10 +84,11 @@ class Records:
         """
         self.close()
         self.history = History()
-        lines = self.kept(iteration) if iteration and self.path.exists() else iter(())
-        header = next(lines, ",".join(COLUMNS))
-        self.columns = header.split(",")
-        self.rewrite([header, *lines])
+        lines = list(self.kept(iteration)) if self.path.exists() else []
+        if not iteration or not lines:
+            lines = [",".join(COLUMNS)]
+        self.columns = lines[0].split(",")
+        self.rewrite(lines)
 
     def kept(self, iteration: int) -> Iterator[str]:
         """The header of the file as it is, and its lines up to an iteration, which go to the history too."""
