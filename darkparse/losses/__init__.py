@@ -7,13 +7,26 @@ from typing import Any
 
 from ..errors import GraphError
 from ..graph import Graph
-from ..layers.yolo import Yolo
+from ..layers.cost import Cost
+from ..layers.detection import Detection
+from ..layers.region import Region
+from ..layers.softmax import Softmax
+from ..layers.yolo import GaussianYolo, Yolo
 from ..registry import LayerDef
 from .base import Loss, Moment, Scored
+from .classification import CostLoss, SoftmaxLoss
+from .detection import DetectionLoss
+from .gaussian import GaussianYoloLoss
+from .region import RegionLoss
 from .yolo import YoloLoss
 
 LOSSES: dict[type[LayerDef], Callable[[Any, bool], Loss]] = {
     Yolo: YoloLoss,
+    GaussianYolo: GaussianYoloLoss,
+    Region: RegionLoss,
+    Detection: DetectionLoss,
+    Softmax: SoftmaxLoss,
+    Cost: CostLoss,
 }
 
 __all__ = ["LOSSES", "Loss", "Moment", "Scored", "criterion"]

@@ -84,8 +84,21 @@ class AnchorLoss(Generic[Head]):
         return truth.known
 
     def point(self, boxes: Tensor) -> Tensor:
-        """The point of each truth that chooses its cell, relative to the input: `(B, M, 2)` of `(B, M, 4)`."""
+        """The point of each truth that chooses its cell, relative to the input: `(..., 2)` of `(..., 4)`."""
         return boxes[..., :2]
+
+    def target(self, scene: Scene, match: Match) -> Tensor:
+        """The outputs x, y, w and h that would give the truth: `(S, 4)`."""
+        _, row, column, box = match.where
+        grid = match.truth.new_tensor([scene.output.shape[2], scene.output.shape[1]])
+        image = match.truth.new_tensor(scene.moment[:2])
+        offset = self.point(match.truth) * grid - torch.stack([column, row], 1)
+        ratio = match.truth[:, 2:] * image / match.truth.new_tensor(self.layer.sizes)[box]
+        return torch.cat([offset, self.size(ratio)], 1)
+
+    def size(self, ratio: Tensor) -> Tensor:
+        """The output that would make an anchor so many times as large."""
+        return ratio.log()
 
     @property
     def keeps_objectness(self) -> bool:

@@ -27,7 +27,12 @@ class SoftmaxLoss:
 
     @torch.no_grad()
     def __call__(self, output: Tensor, truth: Tensor, moment: Moment) -> Scored:
-        """See `Loss`; delta is with respect to what the softmax reads, as if its temperature were 1."""
+        """See `Loss`; delta is with respect to what the softmax reads, as if its temperature were 1.
+
+        With `noloss` all is 0: Darknet still counts the layer in the mean of costs that it prints.
+        """
+        if self.layer.noloss:
+            return Scored(torch.zeros_like(output), output.new_zeros(()), {})
         wanted = matching(self.layer, output, truth)
         if self.layer.tree:
             wanted = with_ancestors(self.layer.tree, wanted.flatten(1)).view_as(output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -59,7 +60,7 @@ class RegionLoss:
         coords = torch.cat([offsets(self.layer, y), y[..., 2:4]], -1)
         parts = (region_boxes(self.layer, y), coords, y[..., 4], y[..., 5:])
         said = Said(*(part.flatten(1, 3) for part in parts))
-        known = read_truth(self.layer, truth[:, :MOST_ROWS] if self.planar else truth)
+        known = read_truth(replace(self.layer, map=()), truth[:, :MOST_ROWS] if self.planar else truth)
         known = Truth(*(part.to(output.device) for part in known))
         placeless = known.known & (known.boxes[..., :2] > PLACELESS).all(-1) & (self.layer.tree is not None)
         shown = placeless.any(1)
@@ -135,7 +136,8 @@ class RegionLoss:
 
     def assign(self, said: Said, truth: Truth, grid: tuple[int, int]) -> Assigned:
         """The box in the cell of each object's centre whose size, or whose anchor's, suits it best."""
-        image, row = truth.known.nonzero(as_tuple=True)
+        mapped = truth.labels < (len(self.layer.map) or self.layer.classes)
+        image, row = (truth.known & mapped).nonzero(as_tuple=True)
         box, label = truth.boxes[image, row], truth.labels[image, row]
         sizes, extent = box.new_tensor(self.layer.sizes), box.new_tensor(grid)
         cell = (box[:, :2] * extent).long().clamp(min=0).minimum(extent.long() - 1)

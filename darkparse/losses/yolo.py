@@ -29,14 +29,9 @@ class YoloLoss(AnchorLoss[Yolo]):
         most = self.layer.max_delta
         return (gradient * strength).nan_to_num(0, 0, 0).clamp(-most, most)
 
-    def target(self, scene: Scene, match: Match) -> Tensor:
-        """The outputs x, y, w and h that would give the truth: `(S, 4)`."""
-        _, row, column, box = match.where
-        grid = match.truth.new_tensor([scene.output.shape[2], scene.output.shape[1]])
-        image = match.truth.new_tensor(scene.moment[:2])
-        offset = match.truth[:, :2] * grid - torch.stack([column, row], 1)
-        ratio = match.truth[:, 2:] * image / match.truth.new_tensor(self.layer.sizes)[box]
-        return torch.cat([offset, (ratio / 4).sqrt() if self.layer.new_coords else ratio.log()], 1)
+    def size(self, ratio: Tensor) -> Tensor:
+        """See `AnchorLoss.size`."""
+        return (ratio / 4).sqrt() if self.layer.new_coords else ratio.log()
 
     def spare(self, scene: Scene, truth: Truth, overlaps: Tensor, which: Tensor) -> None:
         """See `AnchorLoss.spare`."""
