@@ -83,6 +83,9 @@ class LayerDef:
     is_head: ClassVar[bool] = False
     passes_on: ClassVar[bool] = False  # at inference its output is its input
     gives_probabilities: ClassVar[bool] = False
+    in_place: ClassVar[bool] = False  # in training its output takes the place of its input
+    overwrites: ClassVar[bool] = False  # in Darknet's backward pass: what later readers of its input gave is lost
+    is_trained: ClassVar[bool] = True  # Darknet updates its tensors
     dialect: Dialect = option(ALEXEYAB)
     dontload: bool = False
     dontloadscales: bool = False
@@ -127,6 +130,20 @@ class LayerDef:
         """What its options ask for that its author can hardly have meant."""
         return iter(())
 
+    @property
+    def has_cost(self) -> bool:
+        """Whether training compares its output with the truth."""
+        return False
+
+    @property
+    def centres_gradients(self) -> bool:
+        """Whether the gradients of each filter are made to have a mean of 0."""
+        return False
+
+    def untrainable(self) -> Iterator[str]:
+        """What its options ask for that only inference can do here."""
+        return iter(())
+
     def output(self, *inputs: Shape) -> Shape:
         """Shape of the result.  Raises ValueError where `inputs` cannot be served."""
         raise NotImplementedError
@@ -138,6 +155,11 @@ class LayerDef:
     def tensors(self, *inputs: Shape) -> Iterator[Stored]:
         """The layer's tensors in the order of a .weights file."""
         return iter(())
+
+    def initial(self, stored: Stored) -> tuple[float, float]:
+        """Between what its weights lie before training, spread evenly: +-sqrt(2 / inputs of an output)."""
+        bound = (2 * stored.shape[0] / stored.size) ** 0.5
+        return -bound, bound
 
     def operations(self, *inputs: Shape) -> float:
         """Operations for one image, as Darknet counts them."""
@@ -166,6 +188,11 @@ class HeadDef(LayerDef):
     is_head: ClassVar[bool] = True
     stretched: ClassVar[bool] = False  # both Darknets stretch images for it, whoever wrote the weights
     classes: int
+
+    @property
+    def has_cost(self) -> bool:
+        """All have."""
+        return True
 
     @property
     def boxes_per_cell(self) -> int:

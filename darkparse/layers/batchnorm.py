@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..registry import LayerDef, Shape, Stored, norm_tensors, section
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Batchnorm(LayerDef):
     """Source: src/parser.c parse_batchnorm, load_batchnorm_weights (AlexeyAB 59596d7, pjreddie f6afaab by dialect)."""
+
+    overwrites: ClassVar[bool] = True
 
     @property
     def skips_scales(self) -> bool:
@@ -30,7 +32,7 @@ class Batchnorm(LayerDef):
         """PyTorch's own; pjreddie's has no bias."""
         from torch import nn
 
-        from ..modules.convolutional import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
+        from ..modules.norm import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
 
         norm = nn.BatchNorm2d(inputs[0].c, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM)
         if self.dialect.normed_without_bias:

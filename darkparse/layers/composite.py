@@ -20,6 +20,10 @@ class Composite(LayerDef):
         """The layers inside by Darknet's names, each with its input, in file order."""
         raise NotImplementedError
 
+    def untrainable(self) -> Iterator[str]:
+        """Sequences."""
+        yield "recurrent layers are not supported in training"
+
     def check_size(self, x: Shape) -> None:
         """Raises ValueError where a convolution inside changes the size."""
         for layer, given in self.parts(x).values():

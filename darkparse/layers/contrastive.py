@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,6 +26,10 @@ class Contrastive(LayerDef):
     cls_normalizer: float = 1.0
     max_delta: float = 3.4e38
     contrastive_neg_max: int = 3
+
+    def untrainable(self) -> Iterator[str]:
+        """Itself."""
+        yield "contrastive losses are not supported in training"
 
     def output(self, *inputs: Shape) -> Shape:
         """The same."""

@@ -78,6 +78,22 @@ class Convolutional(LayerDef):
         """The groups that count: XNOR layers have none."""
         return 1 if self.xnor and self.dialect.xnor_folds_norm else self.groups
 
+    @property
+    def crosses_iterations(self) -> bool:
+        """Whether batch norm's statistics are of all mini-batches of a batch."""
+        return self.batch_normalize == 2 or self.cbn
+
+    @property
+    def centres_gradients(self) -> bool:
+        """`grad_centr`, beside batch norm."""
+        return self.grad_centr and bool(self.batch_normalize or self.cbn)
+
+    def untrainable(self) -> Iterator[str]:
+        """What changes weights or values in training in ways of its own."""
+        for name in ("assisted_excitation", "sway", "rotate", "stretch", "stretch_sway", "reverse"):
+            if getattr(self, name):
+                yield f"{name}: not supported in training; expected 0"
+
     def shares(self, index: int) -> int | None:
         """The layer named by `share_index`."""
         return None if self.share_index == NO_LAYER else absolute(index, self.share_index)

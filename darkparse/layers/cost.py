@@ -29,6 +29,11 @@ class Cost(LayerDef):
     noobj: float = 1.0
     thresh: float = 0.0
 
+    @property
+    def has_cost(self) -> bool:
+        """Of course."""
+        return True
+
     def placed(self, readers: Sequence[Reader]) -> LayerDef:
         """Nothing to read at inference."""
         if readers:

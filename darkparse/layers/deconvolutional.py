@@ -52,6 +52,10 @@ class Deconvolutional(LayerDef):
             yield from norm_tensors(self.filters)
         yield Stored("weights", (inputs[0].c, self.filters, self.size, self.size), "conv.weight")
 
+    def initial(self, stored: Stored) -> tuple[float, float]:
+        """With a deviation of .02; pjreddie's are normally distributed."""
+        return -0.02 * 3**0.5, 0.02 * 3**0.5
+
     def describe(self) -> tuple[str, str]:
         """As a convolution's."""
         return f"{self.filters:5d}", f"{self.size:2d} x{self.size:2d}/{self.stride:2d}"

@@ -18,6 +18,7 @@ class Dropout(LayerDef):
     """Source: src/parser.c parse_dropout (AlexeyAB 59596d7)."""
 
     passes_on: ClassVar[bool] = True
+    in_place: ClassVar[bool] = True
 
     probability: float = option(0.2, least=0, most=1)
     dropblock: bool = False
@@ -29,10 +30,12 @@ class Dropout(LayerDef):
         return inputs[0]
 
     def build(self, *inputs: Shape) -> nn.Module:
-        """PyTorch's own."""
+        """PyTorch's own, or one that drops squares."""
         from torch import nn
 
-        return nn.Dropout(self.probability)
+        from ..modules.dropout import DropBlock
+
+        return DropBlock(self) if self.dropblock else nn.Dropout(self.probability)
 
     def describe(self) -> tuple[str, str]:
         """The probability."""

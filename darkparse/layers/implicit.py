@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..options import option
 from ..registry import LayerDef, Shape, Stored, section
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Implicit(LayerDef):
     """Source: src/parser.c parse_implicit, src/representation_layer.c (AlexeyAB 59596d7)."""
+
+    is_trained: ClassVar[bool] = False
 
     filters: int = option(128, least=1)
     atoms: int = option(1, least=1)
@@ -36,3 +38,7 @@ class Implicit(LayerDef):
     def tensors(self, *inputs: Shape) -> Iterator[Stored]:
         """The values."""
         yield Stored("weights", (self.filters, self.atoms), "weight")
+
+    def initial(self, stored: Stored) -> tuple[float, float]:
+        """`std` around `mean`."""
+        return self.mean - self.std, self.mean + self.std

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ class Iseg(LayerDef):
 
     classes: int = option(20, least=1)
     ids: int = option(32, least=0)
+
+    def untrainable(self) -> Iterator[str]:
+        """Itself."""
+        yield "instance segmentation is not supported in training"
 
     def output(self, *inputs: Shape) -> Shape:
         """The same; it must have the right number of channels."""

@@ -49,6 +49,11 @@ class Local(LayerDef):
         yield Stored("biases", (out.size,), "bias")
         yield Stored("weights", (out.h * out.w, self.filters, inputs[0].c * self.size**2), "weight")
 
+    def initial(self, stored: Stored) -> tuple[float, float]:
+        """The same, of each place."""
+        bound = (2 / stored.shape[-1]) ** 0.5
+        return -bound, bound
+
     def describe(self) -> tuple[str, str]:
         """As a convolution's."""
         return f"{self.filters:5d}", f"{self.size:2d} x{self.size:2d}/{self.stride:2d}"

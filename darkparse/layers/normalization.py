@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..options import option
 from ..registry import LayerDef, Shape, section
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Normalization(LayerDef):
     """Source: src/parser.c parse_normalization, src/normalization_layer.c (AlexeyAB 59596d7)."""
+
+    overwrites: ClassVar[bool] = True
 
     alpha: float = 0.0001
     beta: float = 0.75

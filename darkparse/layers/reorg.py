@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..options import option, unsupported
 from ..registry import LayerDef, Shape, section
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Blocks(LayerDef):
     """What both have in common."""
+
+    overwrites: ClassVar[bool] = True
 
     stride: int = option(1, least=1)
 

@@ -70,6 +70,10 @@ class Shortcut(LayerDef):
         elif self.weights_type != "none":
             yield Stored("weights", (len(inputs), 1), "weight")
 
+    def initial(self, stored: Stored) -> tuple[float, float]:
+        """All alike."""
+        return 1.0, 1.0
+
     def operations(self, *inputs: Shape) -> float:
         """One for each value added, two where it is weighted."""
         return float(inputs[0].size * (len(inputs) - 1) * (1 if self.weights_type == "none" else 2))

@@ -29,6 +29,11 @@ class Softmax(LayerDef):
     spatial: bool = False
     noloss: bool = False
 
+    @property
+    def has_cost(self) -> bool:
+        """Unless `noloss` is set."""
+        return not self.noloss
+
     def output(self, *inputs: Shape) -> Shape:
         """The same."""
         (x,) = inputs

@@ -6,19 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .gradient import with_slope
+
 NORM_CHANNELS_EPS = 1e-4  # src/activations.c activate_array_normalize_channels
 SELU_ALPHA, SELU_SCALE = 1.6732, 1.0507  # src/activations.h selu_activate
 
 
 class Elementwise(nn.Module):
-    """An activation that torch has no module for."""
+    """An activation that torch has no module for, or not Darknet's gradient."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.function = function
+        self.function, self.slope = function, _SLOPES.get(function)
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape to the same shape."""
+        if self.training and self.slope:
+            return with_slope(x, self.function, self.slope)
         return self.function(x)
 
     def extra_repr(self) -> str:
@@ -39,6 +43,22 @@ def selu(x: Tensor) -> Tensor:
 def gelu(x: Tensor) -> Tensor:
     """GELU by tanh, with Darknet's constants."""
     return 0.5 * x * (1 + torch.tanh(0.797885 * x + 0.035677 * x**3))
+
+
+def gelu_slope(y: Tensor) -> Tensor:
+    """The derivative of GELU, which Darknet takes at the output.  Source: src/activations.h gelu_gradient."""
+    inner = 0.797885 * y + 0.0356774 * y**3
+    return 0.5 + 0.5 * inner.tanh() + (0.398942 * y + 0.0535161 * y**3) / inner.cosh() ** 2
+
+
+def revleaky(x: Tensor) -> Tensor:
+    """Leaky ReLU."""
+    return F.leaky_relu(x, 0.1)
+
+
+def revleaky_slope(y: Tensor) -> Tensor:
+    """The inverse of leaky's.  Source: src/activation_kernels.cu gradient_array_revleaky_kernel."""
+    return torch.where(y > 0, 1.0, 10.0)
 
 
 def ramp(x: Tensor) -> Tensor:
@@ -74,6 +94,11 @@ def normalize_channels(x: Tensor) -> Tensor:
     return positive / (positive.sum(1, keepdim=True) + NORM_CHANNELS_EPS)
 
 
+def normalize_channels_slope(y: Tensor) -> Tensor:
+    """Source: src/activation_kernels.cu gradient_array_normalize_channels_kernel."""
+    return torch.where(y > 0, y, 1.0)
+
+
 def normalize_channels_softmax(x: Tensor) -> Tensor:
     """Softmax over the channels of each cell, `(B, C, ...)`, without subtracting the largest."""
     powers = x.exp()
@@ -85,6 +110,18 @@ def normalize_channels_softmax_maxval(x: Tensor) -> Tensor:
     return normalize_channels_softmax(x - x.amax(1, keepdim=True))
 
 
+def softmax_slope(y: Tensor) -> Tensor:
+    """The gradient's own channel alone.  Source: gradient_array_normalize_channels_softmax_kernel, there."""
+    return y * (1 - y)
+
+
+_SLOPES: dict[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] = {
+    gelu: gelu_slope,
+    revleaky: revleaky_slope,
+    normalize_channels: normalize_channels_slope,
+    normalize_channels_softmax: softmax_slope,
+    normalize_channels_softmax_maxval: softmax_slope,
+}
 _MODULES: dict[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
     "logistic": nn.Sigmoid,
@@ -92,7 +129,6 @@ _MODULES: dict[str, Callable[[], nn.Module]] = {
     "relu6": nn.ReLU6,  # the CPU code of AlexeyAB's fork gives 0; this is its GPU code
     "elu": nn.ELU,
     "relie": lambda: nn.LeakyReLU(0.01),
-    "revleaky": lambda: nn.LeakyReLU(0.1),
     "leaky": lambda: nn.LeakyReLU(0.1),
     "tanh": nn.Tanh,
     "hardtan": nn.Hardtanh,
@@ -103,6 +139,7 @@ _FUNCTIONS = (
     loggy,
     selu,
     gelu,
+    revleaky,
     ramp,
     plse,
     stair,

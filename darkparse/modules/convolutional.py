@@ -9,12 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .activation import activation
+from .gradient import straight_through
+from .norm import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, CrossIterationNorm
 
 if TYPE_CHECKING:
     from ..layers.convolutional import Convolutional
-
-BATCH_NORM_EPS = 1e-5  # src/blas.c normalize_cpu (AlexeyAB 59596d7)
-BATCH_NORM_MOMENTUM = 0.01  # src/batchnorm_layer.c forward_batchnorm_layer_gpu
 
 
 class ConvNormAct(nn.Module):
@@ -33,9 +32,11 @@ class ConvNormAct(nn.Module):
             layer.parts,
             bias=not normed,
         )
-        self.norm: nn.Module = (
-            nn.BatchNorm2d(layer.filters, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM) if normed else nn.Identity()
-        )
+        self.norm: nn.Module = nn.Identity()
+        if layer.crosses_iterations:
+            self.norm = CrossIterationNorm(layer.filters)
+        elif normed:
+            self.norm = nn.BatchNorm2d(layer.filters, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM)
         self.activation = activation("linear" if layer.xnor and layer.bin_output else layer.activation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +54,9 @@ class ConvNormAct(nn.Module):
 class XnorConvNormAct(ConvNormAct):
     """Signs times signs: weights become +-mean|w| of their filter, inputs +-1.
 
-    Source: src/network.c fuse_conv_batchnorm, calculate_binary_weights (AlexeyAB 59596d7);
+    In training the gradient goes to the weights as if they were the signs, and to inputs between -1 and 1.
+    Source: src/network.c fuse_conv_batchnorm, calculate_binary_weights, and for training
+    src/convolutional_kernels.cu backward_convolutional_layer_gpu (AlexeyAB 59596d7);
     src/convolutional_layer.c forward_convolutional_layer (pjreddie f6afaab)
     """
 
@@ -71,8 +74,10 @@ class XnorConvNormAct(ConvNormAct):
         signs = torch.where(x > 0, 1.0, -1.0).to(x.dtype)
         assert isinstance(self.conv.padding, tuple)
         down, across = self.conv.padding
-        padded = F.pad(signs, (across, across, down, down), value=self.border)
         binary = torch.where(weight > 0, mean, -mean)
+        if self.training:
+            signs, binary = straight_through(signs, F.hardtanh(x)), straight_through(binary, weight)
+        padded = F.pad(signs, (across, across, down, down), value=0.0 if self.training else self.border)
         y = F.conv2d(padded, binary, bias, self.conv.stride, 0, self.conv.dilation, self.conv.groups)
         result: Tensor = self.activation(y if folded else self.norm(y))
         return result

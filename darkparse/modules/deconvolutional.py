@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from .activation import activation
-from .convolutional import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
+from .norm import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
 
 if TYPE_CHECKING:
     from ..layers.deconvolutional import Deconvolutional

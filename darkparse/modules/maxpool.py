@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .gradient import straight_through
+
 
 class WindowMaxPool(nn.Module):
     """Largest value of each window; cells outside the image do not count."""
@@ -25,7 +27,7 @@ class WindowMaxPool(nn.Module):
 
 
 class WindowAvgPool(nn.Module):
-    """Mean of the cells of each window that lie inside the image."""
+    """Mean of the cells of each window that lie inside the image; the gradient is divided by all of them."""
 
     def __init__(self, size: int, strides: tuple[int, int], margin: int) -> None:
         super().__init__()
@@ -35,7 +37,8 @@ class WindowAvgPool(nn.Module):
         """`(B, C, H, W)` to `(B, C, h, w)`."""
         inside = F.pad(torch.ones_like(x[:1, :1]), _sides(self.margin))
         total = F.avg_pool2d(F.pad(x, _sides(self.margin)), self.size, self.strides)
-        return total / F.avg_pool2d(inside, self.size, self.strides)
+        mean = total / F.avg_pool2d(inside, self.size, self.strides)
+        return straight_through(mean, total) if self.training else mean
 
 
 class DepthMaxPool(nn.Module):
@@ -50,7 +53,7 @@ class DepthMaxPool(nn.Module):
         lowest = torch.finfo(x.dtype).min
         missing = -x.shape[1] % self.out_channels
         padded = F.pad(x, (0, 0, 0, 0, 0, missing), value=lowest)
-        return padded.reshape(len(x), -1, self.out_channels, *x.shape[2:]).amax(1)
+        return padded.reshape(len(x), -1, self.out_channels, *x.shape[2:]).max(1).values
 
 
 def _sides(margin: int) -> list[int]:

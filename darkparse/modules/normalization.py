@@ -16,6 +16,7 @@ class ResponseNorm(nn.Module):
     """x (kappa + alpha sum)^-beta, the sum over squares of channels near by.
 
     The sum slides: channel k adds k + size/2 and drops k - (size-1)/2 - 1, and channel size/2 is never added.
+    It counts as a constant in the gradient.
     Source: src/normalization_layer.c forward_normalization_layer (AlexeyAB 59596d7)
     """
 
@@ -31,7 +32,7 @@ class ResponseNorm(nn.Module):
         first = min(half + 1, channels)
         added = sums[:, half : half + 1] + sums[:, (k + half + 1).clamp(max=channels)] - sums[:, first : first + 1]
         dropped = sums[:, (k - (self.size - 1) // 2).clamp(min=0)]
-        return x * (self.kappa + self.alpha * (added - dropped)) ** -self.beta
+        return x * ((self.kappa + self.alpha * (added - dropped)) ** -self.beta).detach()
 
 
 class L2Norm(nn.Module):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .activation import activation
+from .gradient import straight_through
 
 if TYPE_CHECKING:
     from ..layers.shortcut import Shortcut
@@ -19,6 +20,7 @@ NORMALIZATION_EPS = 1e-4  # src/blas.c shortcut_multilayer_cpu (AlexeyAB 59596d7
 class Add(nn.Module):
     """x + the others, channel by channel as far as both have them.
 
+    In training the gradient of weights is that of the normalized ones, as if they were free.
     Source: src/blas.c shortcut_multilayer_cpu (AlexeyAB 59596d7); shortcut_cpu (pjreddie f6afaab)
     """
 
@@ -48,7 +50,8 @@ class Add(nn.Module):
     def shares(self, weight: Tensor) -> Tensor:
         """`(inputs, 1 or C)` weights normalized over the inputs, as `(inputs, 1 or C, 1, 1)`."""
         positive = (weight - weight.amax(0)).exp() if self.softmax else weight.clamp(min=RELU_FLOOR)
-        return (positive / (positive.sum(0) + NORMALIZATION_EPS))[..., None, None]
+        normalized = positive / (positive.sum(0) + NORMALIZATION_EPS)
+        return (straight_through(normalized, weight) if self.training else normalized)[..., None, None]
 
     def add(self, x: Tensor, other: Tensor) -> Tensor:
         """alpha x + beta other where `other` has a value, else x."""

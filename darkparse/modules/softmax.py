@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from .gradient import straight_through
 from .region import softmax_by_group
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 class SoftmaxBy(nn.Module):
     """Softmax over each of `groups` parts of an image's values, over siblings of a tree, or over channels.
 
+    In training its gradient passes to its input as it is.
     Source: src/softmax_layer.c forward_softmax_layer, forward_softmax_layer_gpu (AlexeyAB 59596d7)
     """
 
@@ -23,6 +25,11 @@ class SoftmaxBy(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)` to the same."""
+        y = self.softmax(x)
+        return straight_through(y, x) if self.training else y
+
+    def softmax(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to the same."""
         if self.layer.spatial and not self.layer.tree:
             return x.softmax(1)  # its GPU code takes 1 for the temperature; the CPU's knows nothing of it

@@ -1,0 +1,1 @@
+"""Training, as Darknet does it."""
