@@ -57,7 +57,9 @@ def test_nothing_odd_in_it(path: Path) -> None:
     read_graph(path)  # warnings are errors here
 
 
-@pytest.mark.parametrize(("name", "count"), [("coco.names", 80), ("voc.names", 20), ("shapes.names", 3)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("coco.names", 80), ("voc.names", 20), ("shapes.names", 3), ("digits.names", 10)]
+)
 def test_names(name: str, count: int) -> None:
     assert len(read_names(shipped() / name)) == count
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from conftest import ROOT
 from darkparse.cli import main
 from darkparse.data import read_data, read_names
 from darkparse.errors import DarkparseError
@@ -161,3 +162,9 @@ def test_colours_stand_out() -> None:
     random = np.random.default_rng(0)
     for under in (0, 60, 128, 200, 255):
         assert abs(brightness_of(contrasting(random, under)) - under) >= CONTRAST
+
+
+def test_the_scene_that_comes_along_is_one_of_these() -> None:
+    scene = draw_scene(np.random.default_rng([2024, 9, 16]), 416, 320)
+    shown = cv2.imread(str(ROOT / "tests" / "data" / "digits.jpg"))
+    assert np.abs(shown.astype(int) - scene.image).mean() < 3  # a JPEG of it
