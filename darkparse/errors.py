@@ -10,6 +10,7 @@ DarkparseError
 │   ├── Truncated         it ends too early
 │   └── Trailing          it goes on after the last layer
 ├── DataError             a .data, .names, list or tree file
+├── CheckpointError       the state of a training run, that it goes on from
 ├── ImageError            an image that cannot be read, or does not suit the network
 └── DownloadError         a file that could not be fetched
 
@@ -91,6 +92,10 @@ class Trailing(WeightsError):
 
 class DataError(DarkparseError):
     """A .data, .names, list or tree file is wrong."""
+
+
+class CheckpointError(DarkparseError):
+    """The state of a training run is damaged, another run's, or cannot be written."""
 
 
 class ImageError(DarkparseError):

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from .errors import DarkparseError
 
+PREFIX, SUFFIX = ".darkparse.", ".part"  # of temporary names
 UMASK = os.umask(0o022)  # there is no way to ask but to set it
 os.umask(UMASK)
 
@@ -36,7 +37,7 @@ class Output:
             if path.exists() and not path.is_file():
                 self.file = open(path, "wb")  # noqa: SIM115  (closed by `finish` or `abandon`)
                 return
-            handle, self.temporary = tempfile.mkstemp(".part", ".darkparse.", self.target.parent)
+            handle, self.temporary = tempfile.mkstemp(SUFFIX, PREFIX, self.target.parent)
             self.file = open(handle, "wb")  # noqa: SIM115
 
     def write(self, data: bytes | memoryview) -> None:

@@ -15,6 +15,7 @@ from .example import example
 from .files import download, inspect, partial
 from .generate import generate
 from .summary import summary
+from .train import train
 from .zoo import zoo
 
 
@@ -46,5 +47,5 @@ def main() -> None:
     """Run Darknet models (.cfg and .weights) in PyTorch."""
 
 
-for command in (detect, classify, summary, inspect, partial, download, generate, zoo, example):
+for command in (detect, classify, train, summary, inspect, partial, download, generate, zoo, example):
     main.add_command(command)

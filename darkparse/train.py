@@ -1,0 +1,209 @@
+"""Training: from a .data file, a cfg and perhaps weights to a folder of weights, as Darknet's `detector train`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from .data import Data, find_cfg, read_data
+from .dataset import Batch, Loader, Samples, open_samples
+from .dataset.index import index_boxes, listed
+from .errors import CheckpointError, DarkparseError, refuse, warn
+from .evaluate import evaluate
+from .graph import Graph, read_graph
+from .layout import read_header
+from .loading import check_choice, choose_device
+from .network import Network
+from .training import checkpoint
+from .training.backup import backup_for
+from .training.model import check_trainable
+from .training.run import Event, Minibatches, Plan, Run, Size, State
+from .training.step import PRECISIONS, Stepper
+from .training.team import Team, join, leave, share_norms
+
+EPOCHS = 4  # between two evaluations; src/darknet.c: -mAP_epochs
+LEAST_BETWEEN = 100  # iterations between two evaluations; src/detector.c train_detector
+
+
+def train(
+    data: str | Path,
+    cfg: str | Path,
+    weights: str | Path | None = None,
+    *,
+    backup: str | Path | None = None,
+    seed: int | None = None,
+    clear: bool = False,
+    map: bool = False,
+    device: str = "auto",
+    precision: str = "fp32",
+    workers: int | None = None,
+    true_gradient: bool = False,
+    tensorboard: str = "",
+    strict: bool = False,
+) -> Iterator[Event]:
+    """Train a network; gives a `Begin`, each iteration as a `Row`, and lines on what was decided or went wrong.
+
+    Nothing happens until the result is iterated over.  Weights appear in the backup folder under Darknet's names, at
+    Darknet's intervals.  The same call goes on where the last one stopped, whatever stopped it.
+
+    Args:
+        data: a .data file: `train=`, `valid=`, `names=`, `backup=`, `saveweights=`, `savelast=`
+        cfg: a file, or the name of a cfg that comes with darkparse
+        weights: a .weights file to start from, whole or of the first layers; else random numbers
+        backup: folder for the results; else what the .data file names, else `backup`
+        seed: of all random numbers, 0 or more; else one that nobody chose
+        clear: begin at iteration 0, whatever the weights have seen and the backup folder holds
+        map: evaluate on `valid=` now and then, and keep the best weights
+        device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1"
+        precision: of the network's arithmetic: "fp32", "bf16" or "fp16"; weights are always float32
+        workers: processes that load images; by default one for each core
+        true_gradient: the gradient of the IoU losses themselves, in place of Darknet's
+        tensorboard: folder for TensorBoard's events; none if empty
+        strict: take oddities of the cfg for errors
+    Raises:
+        DarkparseError: a file is wrong, nothing can be trained on, the disk is full, ...
+    Source: src/detector.c train_detector, src/classifier.c train_classifier (AlexeyAB 59596d7)
+    """
+    check_choice("precision", precision, PRECISIONS)
+    team = join(device)
+    try:
+        given, graph = read_data(data), read_graph(find_cfg(str(cfg)), complain=refuse if strict else warn)
+        check_trainable(graph)
+        team.share(check_batch(graph))
+        kept = backup_for(given, graph, backup, tensorboard)
+        samples, reports = open_samples(graph, given)
+        network = network_on(choose_device(own_device(device, team)), graph, team)
+        stepper = Stepper(network, precision, team, true_gradient=true_gradient)
+        state = State(team.agree(secrets.randbelow(2**32) if seed is None else seed))
+        plan = Plan(
+            digest(weights) if weights else "",
+            kept,
+            minibatches_of(samples, graph, workers, team),
+            evaluation_of(network, given) if map else None,
+            evaluation_interval(len(samples.index), graph.net.batch),
+        )
+        yield from reports
+        run = Run(stepper, state, plan)
+        yield from begin(run, weights, clear=clear)
+        if team.leads:
+            kept.sweep()
+            yield from (f"listed in {path}" for path in samples.index.write_lists(kept.folder))
+        yield from run.go()
+    finally:
+        leave(team)
+
+
+def check_batch(graph: Graph) -> int:
+    """How many images a mini-batch has.
+
+    Raises:
+        DarkparseError: none, or there is nothing to train for
+    """
+    net = graph.net
+    if net.batch < net.subdivisions:
+        raise DarkparseError(
+            f"{graph.file}: [net] batch={net.batch} is less than subdivisions={net.subdivisions}; expected a multiple"
+        )
+    if net.max_batches < 1:
+        raise DarkparseError(f"{graph.file}: [net] max_batches={net.max_batches}; expected a number of iterations")
+    return net.batch // net.subdivisions
+
+
+def network_on(device: torch.device, graph: Graph, team: Team) -> Network:
+    """The network on its device, laid out for it, its tensors still without meaning."""
+    network = Network(graph)
+    share_norms(network, team)
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def own_device(device: str, team: Team) -> str:
+    """The device of this process: in a team each has its own GPU."""
+    own = team.size > 1 and device in {"auto", "cuda"} and torch.cuda.is_available()
+    return f"cuda:{team.local_rank}" if own else device
+
+
+def minibatches_of(samples: Samples, graph: Graph, workers: int | None, team: Team) -> Minibatches:
+    """What gives the mini-batches of the iterations behind one, a list for each iteration."""
+    net = graph.net
+
+    def minibatches(start: int, seed: int, size: Callable[[int], Size]) -> Iterator[list[Batch]]:
+        loader = Loader(
+            samples, batch=net.batch, subdivisions=net.subdivisions, size=size, start=start, stop=net.max_batches,
+            seed=seed, workers=workers, rank=team.rank, world=team.size,
+        )  # fmt: skip
+        with loader:
+            each = iter(loader)
+            while one := list(islice(each, net.subdivisions)):
+                yield one
+
+    return minibatches
+
+
+def evaluation_of(network: Network, data: Data) -> Callable[[], float]:
+    """What says how good the network is, 0..1, on `valid=`: mAP at an overlap of .5, or the share of right classes.
+
+    Raises:
+        DataError: no `valid=`, or nothing in it can be used
+    """
+    graph = network.graph
+    images, _ = listed(data, "valid" if "valid" in data.values else "train")
+    index = index_boxes(images, graph.net.channels, graph.classes)
+    samples = [(path, index.boxes_of(number)) for number, path in enumerate(index.images)]
+    return lambda: evaluate(network, samples).map
+
+
+def evaluation_interval(images: int, batch: int) -> int:
+    """Iterations between two evaluations."""
+    return max(LEAST_BETWEEN, EPOCHS * images // batch)
+
+
+def digest(path: str | Path) -> str:
+    """What a file of weights holds, in short.
+
+    Raises:
+        WeightsError: it is none, or cannot be read
+    """
+    read_header(path)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def begin(run: Run, weights: str | Path | None, *, clear: bool) -> Iterator[str]:
+    """Put a run where it begins or goes on; lines on where that is.
+
+    Raises:
+        CheckpointError: what is in the backup folder belongs to another run
+        DarkparseError: all iterations are done already
+        WeightsError: the weights do not fit
+    """
+    kept = run.plan.backup
+    kept.create()
+    saved, problems = (None, []) if clear else checkpoint.read(kept.checkpoint)
+    yield from problems
+    if saved is not None:
+        own = weights is not None and os.path.realpath(weights) == os.path.realpath(kept.weights("last"))
+        if saved["start"] != run.plan.start and not own:
+            raise CheckpointError(
+                f"{kept.checkpoint}: of a run that began with other weights; expected the same, or --clear to begin "
+                "anew, or another --backup"
+            )
+        run.restore(saved)
+        yield f"{kept.checkpoint}: goes on after iteration {run.state.iteration}, seed {run.state.seed}"
+    else:
+        yield from run.start(weights, clear=clear)
+    left(run, str(kept.checkpoint if saved is not None else weights))
+
+
+def left(run: Run, source: str) -> None:
+    """Raises DarkparseError where no iteration is left."""
+    if (done := run.state.iteration) >= run.net.max_batches:
+        seen = f"{run.state.seen:,} images"
+        raise DarkparseError(
+            f"{source}: {done} of max_batches={run.net.max_batches} iterations are done ({seen}); expected a higher "
+            "max_batches, or --clear to begin at iteration 0"
+        )

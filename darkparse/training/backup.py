@@ -1,0 +1,80 @@
+"""The files of weights that a run leaves in its folder, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data import Data
+from ..errors import DarkparseError, DataError
+from ..files import PREFIX, SUFFIX
+from ..graph import Graph
+
+LONG = 10000  # iterations; src/detector.c train_detector: from here on fewer numbered files
+SAVE_LAST = 100  # iterations; there
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A run's folder: names, and after how many iterations what is written.
+
+    Source: src/detector.c train_detector, src/classifier.c train_classifier (AlexeyAB 59596d7)
+    """
+
+    folder: Path
+    base: str  # of the cfg's name
+    every: int  # iterations between numbered files
+    every_last: int  # iterations between writings of _last
+    tensorboard: str = ""  # folder of its events; none if empty
+
+    def weights(self, kind: str | int) -> Path:
+        """`<base>_<kind>.weights`."""
+        return self.folder / f"{self.base}_{kind}.weights"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Beside `_last.weights`: what else the run needs to go on."""
+        return self.folder / f"{self.base}_last.checkpoint"
+
+    def create(self) -> None:
+        """Make the folder.  Raises DarkparseError where that cannot be."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as why:
+            raise DarkparseError(f"{self.folder}: {why.strerror or why}") from None
+
+    def is_numbered(self, iteration: int) -> bool:
+        """Whether the weights after this iteration get a file of their own."""
+        return iteration % self.every == 0
+
+    def is_last(self, iteration: int) -> bool:
+        """Whether `_last` is due after this iteration."""
+        return iteration % self.every_last == 0
+
+    def sweep(self) -> None:
+        """Remove what writes that were killed have left."""
+        for path in self.folder.glob(f"{PREFIX}*{SUFFIX}"):
+            path.unlink(missing_ok=True)
+
+
+def backup_for(data: Data, graph: Graph, folder: str | Path | None, tensorboard: str) -> Backup:
+    """The backup of a run, as the .data file says.
+
+    Args:
+        folder: another one than the file's
+    Raises:
+        DataError: `saveweights` or `savelast` is no number of iterations
+    """
+    usual = LONG if graph.heads and graph.net.max_batches >= LONG else LONG // 10
+    every = positive(data, "saveweights", usual)
+    every_last = positive(data, "savelast", SAVE_LAST)
+    where = Path(folder or data.values.get("backup", "backup"))
+    return Backup(where, Path(graph.file).stem, every, every_last, tensorboard)
+
+
+def positive(data: Data, key: str, usual: int) -> int:
+    """A number of iterations.  Raises DataError where it is none."""
+    text = data.values.get(key, str(usual))
+    if not text.isdecimal() or int(text) < 1:
+        raise DataError(f"{data.file}: {key}: expected a number of iterations, got {text!r}")
+    return int(text)

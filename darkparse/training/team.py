@@ -1,0 +1,135 @@
+"""Several processes, on one machine or many, that train one network: what they share.
+
+Each takes every n-th image of a mini-batch.  Batch norm sees the images of all, and gradients are summed over all, so
+that the gradient is that of one process with the whole mini-batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+from ..errors import DarkparseError
+
+
+class Team(NamedTuple):
+    """This process among those that torchrun started."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0  # on its machine
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the one that writes files and speaks."""
+        return self.rank == 0
+
+    def share(self, minibatch: int) -> int:
+        """How many images of a mini-batch are its own.
+
+        Raises:
+            DarkparseError: there are fewer images than processes
+        """
+        if minibatch < self.size:
+            what = f"batch/subdivisions={minibatch} images for {self.size} processes"
+            raise DarkparseError(f"{what}; expected at least one each: fewer subdivisions, or fewer processes")
+        return len(range(self.rank, minibatch, self.size))
+
+    def wait(self) -> None:
+        """Until all have come this far."""
+        if self.size > 1:
+            dist.barrier()
+
+    def agree(self, number: int) -> int:
+        """The leading process's number."""
+        numbers = [number]
+        if self.size > 1:
+            dist.broadcast_object_list(numbers)
+        return numbers[0]
+
+    def sum(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes."""
+        if self.size == 1:
+            return
+        parts = list(tensors)
+        flat = torch.cat([part.flatten() for part in parts]) if parts else torch.empty(0)
+        dist.all_reduce(flat)
+        at = 0
+        for part in parts:
+            part.copy_(flat[at : at + part.numel()].view_as(part))
+            at += part.numel()
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is up in any process."""
+        if self.size == 1:
+            return flag
+        raised = torch.tensor(float(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        dist.all_reduce(raised)
+        return bool(raised.item() > 0)
+
+
+def join(device: str) -> Team:
+    """The team that torchrun's environment describes; one alone without it."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size < 2:
+        return Team()
+    cuda = device != "cpu" and torch.cuda.is_available()
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    team = Team(dist.get_rank(), size, int(os.environ.get("LOCAL_RANK", "0")))
+    if cuda:
+        torch.cuda.set_device(team.local_rank)
+    return team
+
+
+def leave(team: Team) -> None:
+    """End the team."""
+    if team.size > 1 and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def summed(x: Tensor) -> Tensor:
+    """The sum over all processes, through which gradients flow."""
+    total: Tensor = all_reduce(x)  # type: ignore[no-untyped-call]
+    return total
+
+
+class TeamNorm(nn.BatchNorm2d):
+    """Batch norm over the images of all processes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)` to the same."""
+        if not self.training:
+            return super().forward(x)
+        dims = (0, 2, 3)
+        count = x.new_tensor(x.numel() / x.shape[1], dtype=torch.float32)
+        dist.all_reduce(count)
+        wide = x.float()
+        mean = summed(wide.sum(dims)) / count
+        centred = wide - mean[:, None, None]
+        variance = summed(centred.square().sum(dims)) / count
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = (self.weight * torch.rsqrt(variance + self.eps))[:, None, None]
+        shift = 0 if self.bias is None else self.bias[:, None, None]
+        y: Tensor = (centred * scale + shift).to(x.dtype)
+        return y
+
+
+def share_norms(module: nn.Module, team: Team) -> None:
+    """Let every batch norm below `module` see the images of all processes; its tensors stay the same objects."""
+    if team.size == 1:
+        return
+    for each in module.modules():
+        if type(each) is nn.BatchNorm2d:
+            each.__class__ = TeamNorm
