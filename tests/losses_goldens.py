@@ -1,6 +1,12 @@
-"""What Darknet's heads said of the first iteration of each case of the shared step data.
+"""What Darknet's losses said: of the first iteration of each case of the shared step data, and of random heads.
 
-Format: section 10 of $DARKPARSE_SHARED/training/README.md.  Cases are those that its index.json lists.
+Step data: section 10 of $DARKPARSE_SHARED/training/README.md.  Cases are those that its index.json lists.
+
+Random heads: `data/darknet_losses.npz` holds, for a case, `raw`, what its layer read, `truth`, and `delta`, what the
+layer's forward function made of them, and in `about`, as JSON, the text of its section, of its tree and of its map,
+the cost, and the moment.  The functions are those of AlexeyAB 59596d7 (of `pjreddie_*`, pjreddie f6afaab), compiled
+with -Ofast and called with layers made by their make functions; the truth of [detection] was sorted into cells as
+fill_truth_region does, and of a [softmax] with a tree what is unknown was masked as the GPU code does.
 """
 
 import json
@@ -15,12 +21,14 @@ import torch
 from torch import Tensor
 
 from conftest import SHARED
+from darkparse.cfg import parse
 from darkparse.dialect import ALEXEYAB, Dialect
-from darkparse.graph import Graph, read_graph
-from darkparse.losses.base import Moment
+from darkparse.graph import Graph, read_graph, resolve
+from darkparse.losses import Moment, Scored, criterion
 
 STEPS = SHARED / "training" / "steps"
 INDEX = json.loads((STEPS / "index.json").read_text(encoding="utf-8")) if (STEPS / "index.json").is_file() else {}
+RANDOM = Path(__file__).parent / "data" / "darknet_losses.npz"
 ROW = 6  # values of a truth: x, y, w, h, class, track
 
 
@@ -93,3 +101,30 @@ def assert_delta(got: Tensor, wanted: Tensor) -> None:
     """Within 1e-4 of the largest delta: Darknet's own builds differ by that much (section 10)."""
     difference = float((got - wanted).abs().max())
     assert difference <= 1e-4 * float(wanted.abs().max()), difference
+
+
+def recorded(group: str) -> list[str]:
+    """The names of the random heads of `group`."""
+    with np.load(RANDOM) as file:
+        return [name.removesuffix("/raw") for name in file.files if name.startswith(group) and name.endswith("/raw")]
+
+
+def score(section: str, raw: Tensor, truth: Tensor, moment: Moment, dialect: Dialect = ALEXEYAB, **options) -> Scored:
+    """What the loss of a layer says, where `section` is all of its cfg but [net], and `raw` is what it reads."""
+    _, c, h, w = raw.shape
+    net = f"[net]\nchannels={c}\nheight={h}\nwidth={w}\n"
+    graph = resolve(list(parse(net + section, "net.cfg")), dialect=dialect, complain=lambda *_: None)
+    output = graph.nodes[0].layer.build(*graph.nodes[0].inputs)(raw)
+    return criterion(graph, **options)[0](output, truth, moment)
+
+
+def assert_recorded(name: str, dialect: Dialect = ALEXEYAB, device: str = "cpu") -> None:
+    """The working folder receives the files that the section names."""
+    with np.load(RANDOM) as file:
+        about = json.loads(file[f"{name}/about"].tobytes())
+        raw, truth, delta = (torch.from_numpy(file[f"{name}/{part}"]) for part in ("raw", "truth", "delta"))
+    Path("t.tree").write_text(about["tree"], encoding="utf-8")
+    Path("m.map").write_text(about["map"], encoding="utf-8")
+    scored = score(about["section"], raw.to(device), truth.to(device), Moment(*about["moment"]), dialect)
+    assert_delta(scored.delta.cpu(), delta)
+    assert float(scored.cost) == pytest.approx(about["cost"], rel=1e-5)

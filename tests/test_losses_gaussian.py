@@ -1,11 +1,14 @@
 """[Gaussian_yolo]'s loss against Darknet's own deltas."""
 
 import re
+from pathlib import Path
 
 import pytest
+import torch
 
+from darkparse.losses import Moment
 from darkparse.losses.gaussian import GaussianYoloLoss
-from losses_goldens import Golden, assert_delta, cases, layers
+from losses_goldens import Golden, assert_delta, assert_recorded, cases, layers, recorded, score
 
 
 @pytest.mark.parametrize("name", cases("Gaussian_yolo"))
@@ -26,3 +29,23 @@ def test_the_deltas_and_the_lines_are_darknets(name: str) -> None:
             for term in ("class_loss", "iou_loss", "uc_loss", "total_loss"):
                 assert float(scored.terms[term]) == pytest.approx(said[f" {term}"], abs=0.006)
     assert total / golden.graph.net.batch == pytest.approx(golden.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", recorded("gaussian"))
+def test_random_heads_learn_what_darknets_learn(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_recorded(name)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", recorded("gaussian"))
+def test_on_a_gpu(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_recorded(name, device="cuda")
+
+
+def test_an_object_of_a_class_that_the_head_lacks_is_of_none() -> None:
+    head = "[Gaussian_yolo]\nclasses=2\nnum=1\nmask=0\nanchors=16,16\n"
+    truth = torch.tensor([[[0.5, 0.5, 0.5, 0.5, 5.0]]])
+    delta = score(head, torch.zeros(1, 11, 1, 1), truth, Moment(32, 32, 1)).delta.flatten()
+    assert delta[8:].tolist() == [0.5, -0.5, -0.5]

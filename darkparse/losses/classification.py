@@ -69,7 +69,7 @@ def matching(layer: Softmax | Cost, output: Tensor, truth: Tensor) -> Tensor:
             f"[{layer.section}]: gives {output[0].numel()} values for an image, but the truth has {truth[0].numel()} "
             "classes; expected as many"
         )
-    return truth.reshape(output.shape)
+    return truth.to(output.device).reshape(output.shape)
 
 
 class CostLoss:

@@ -30,7 +30,7 @@ class DetectionLoss:
         """See `Loss`; of the boxes whose centres are in one cell the first counts."""
         layer = self.layer
         classes, objectness, boxes = split(layer, layer.activate(output))
-        there, label, wanted = self.by_cell(truth)
+        there, label, wanted = self.by_cell(truth.to(output.device))
         overlap, distance = self.compare(boxes, wanted)
         chosen = self.responsible(overlap, distance, wanted, moment)
         at = chosen[..., None]  # (B, S, 1)
