@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,12 +16,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..errors import DataError
+from ..errors import DarkparseError
 from .draws import Place
 from .samples import Sample, Samples
 
 _AHEAD = 2  # mini-batches that each process may be ahead
-_START = "spawn" if os.name == "nt" else "forkserver"  # neither copies the threads of a process that has some
 
 Size = Callable[[int], tuple[int, int]]
 
@@ -81,6 +83,8 @@ class Loader:
         size: width and height of the network's input in an iteration, px
         workers: processes; 0: this one makes them when they are asked for; None: one for each core
         rank, world: this is one of `world` processes that share each mini-batch; image i goes to i % world
+    Raises:
+        DarkparseError: a mini-batch has fewer images than there are processes
     """
 
     def __init__(
@@ -97,9 +101,12 @@ class Loader:
         rank: int = 0,
         world: int = 1,
     ) -> None:
+        if batch // subdivisions < world:
+            each = f"batch={batch} subdivisions={subdivisions} make mini-batches of {batch // subdivisions}"
+            raise DarkparseError(f"{each}; expected at least an image for each of {world} processes")
         order = Order(seed, batch, subdivisions, size, start, stop, rank, world)
         workers = min(cores() if workers is None else workers, len(order))
-        started: dict[str, Any] = {"multiprocessing_context": _START, "prefetch_factor": _AHEAD} if workers else {}
+        started: dict[str, Any] = {"multiprocessing_context": _start(), "prefetch_factor": _AHEAD} if workers else {}
         self._loader = DataLoader(
             _Batches(samples), sampler=order, batch_size=None, num_workers=workers, worker_init_fn=_begin, **started
         )
@@ -112,7 +119,7 @@ class Loader:
         except RuntimeError as why:
             if "DataLoader worker" not in str(why):
                 raise
-            raise DataError(f"a process that loads images has died, perhaps for want of memory ({why})") from None
+            raise DarkparseError(f"a process that loads images has died, perhaps for want of memory ({why})") from None
         finally:
             self.close()
 
@@ -148,6 +155,15 @@ def gathered(samples: Sequence[Sample]) -> Batch:
     return Batch(images, torch.from_numpy(truth), [", ".join(sample.paths) for sample in samples], notes)
 
 
+def _start() -> BaseContext:
+    """How processes begin: from a fresh one, as a copy of this one may hang on what its threads held."""
+    if os.name == "nt":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["cv2", __name__])  # once, not in each process
+    return context
+
+
 def _begin(_: int) -> None:
     """Set up a process: its threads would fight for the cores, and Ctrl-C is for the process that trains."""
     import cv2
@@ -155,3 +171,11 @@ def _begin(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    threading.Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    """Die with the process that trains: torch looks after its parent only, which here is the one they are copied of."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+    os._exit(1)
