@@ -1,4 +1,4 @@
-"""Evaluating: a network over labelled images, to an `Evaluation`, as `detector map` does."""
+"""Evaluating: a network over labelled images, as Darknet's `detector map` and `classifier valid` do."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .boxes import Floats, Ints
+from .classification import Classification
+from .classify import TOP, Classifier, count_classes
 from .detect import Model, check_detector
 from .detections import Candidates, select
 from .errors import DarkparseWarning
@@ -71,6 +74,50 @@ def evaluate(
     return evaluation(
         gather(found), gather_truths(objects), graph.classes, iou_thresh=iou_thresh, points=points, thresh=thresh
     )
+
+
+class Accuracy(NamedTuple):
+    """How often a classifier is right, 0..1: with its first guess, and with one of its first few."""
+
+    first: float
+    top: float
+
+
+def accuracy(
+    network: Network, samples: Iterable[tuple[str | Path, int]], *, top: int = TOP, batch: int = 8
+) -> Accuracy:
+    """How often a network knows what labelled images show.
+
+    The network is left as it was.  It sees the middle of each image; one that cannot be read is warned of, and counts
+    as mistaken.
+
+    Args:
+        samples: image files, each with its class; read `batch` at a time
+        top: how many guesses it has
+    Raises:
+        DarkparseError: it is no classifier, or gives NaN
+    Source: src/classifier.c validate_classifier_single (AlexeyAB 59596d7)
+    """
+    count_classes(network.graph)
+    model = Classifier(network, Header(), (), "crop")
+    labels: list[int] = []
+    ranks: list[int] = []
+
+    def paths() -> Iterator[str]:
+        for path, label in samples:
+            labels.append(label)
+            yield str(path)
+
+    def interpret(images: Sequence[Ready], raw: Sequence[Tensor]) -> list[Classification]:
+        return model.interpret(images, raw, top)
+
+    with evaluating(network):
+        for number, result in enumerate(run_files(model, paths(), batch, interpret)):
+            if result.found is None:
+                warnings.warn(result.error, DarkparseWarning, stacklevel=2)
+            else:
+                ranks.extend(np.flatnonzero(result.found.labels == labels[number]).tolist())
+    return Accuracy(ranks.count(0) / max(1, len(labels)), len(ranks) / max(1, len(labels)))
 
 
 @contextmanager

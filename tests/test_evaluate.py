@@ -12,7 +12,7 @@ from conftest import ROOT, SHARED
 from darkparse import weights as weights_file
 from darkparse.detections import Candidates
 from darkparse.errors import DarkparseError, DarkparseWarning
-from darkparse.evaluate import evaluate, listed
+from darkparse.evaluate import accuracy, evaluate, listed
 from darkparse.graph import read_graph
 from darkparse.network import Network
 from test_metrics import BCCD, MAP, bccd_truths, coco7_truths
@@ -126,3 +126,33 @@ def test_boxes_are_listed_by_the_last_class_first() -> None:
     # class 2 has .2 for box 0 and .3 for box 2; of the others box 3 has .7 for class 1, and box 1 nothing but class 0
     assert listed(found, 3).boxes[:, 0].tolist() == [2, 2, 0, 0, 3, 1]
     assert listed(found, 3).labels.tolist() == [1, 2, 0, 2, 1, 0]
+
+
+@pytest.fixture
+def colours(cfg):
+    """A classifier whose classes are how red, green and blue an image is in the middle."""
+    convolution = "[convolutional]\nfilters=3\nsize=1\nactivation=linear\n"
+    network = Network(read_graph(cfg(f"[net]\nwidth=4\nheight=4\nchannels=3\n[avgpool]\n{convolution}[softmax]\n")))
+    with torch.no_grad():
+        network.layers[1].conv.weight.copy_(torch.eye(3).reshape(3, 3, 1, 1))
+        network.layers[1].conv.bias.zero_()
+    return network.train()
+
+
+def test_accuracy_of_the_first_guess_and_of_the_first_few(colours, tmp_path) -> None:
+    shown = {"red": (0, 100, 200), "green": (0, 200, 100), "blue": (200, 100, 0)}  # BGR
+    for name, colour in shown.items():
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((8, 8, 3), colour, np.uint8))
+    labelled = [("red", 0), ("green", 0), ("blue", 0), ("blue", 2)]
+    samples = [(tmp_path / f"{name}.png", label) for name, label in labelled]
+    assert accuracy(colours, samples, top=2) == (2 / 4, 3 / 4)
+    assert accuracy(colours, samples, top=5) == (2 / 4, 1)
+    assert accuracy(colours, []) == (0, 0)
+    assert colours.training
+    with pytest.warns(DarkparseWarning, match="gone.png"):
+        assert accuracy(colours, [samples[0], (tmp_path / "gone.png", 0)]) == (1 / 2, 1 / 2)
+
+
+def test_no_classifier(shapes) -> None:
+    with pytest.raises(DarkparseError, match="a detector"):
+        accuracy(shapes, [])
