@@ -85,9 +85,10 @@ class Golden:
         return self.rows(part).view(self.batch, -1, ROW)[..., :5]
 
 
-def cases(section: str) -> list:
+def cases(section: str, build: str = "gpu") -> list:
     """The names of the cases whose network has a `[section]`, or else a skip that says why there is none."""
-    found = [name for name, one in INDEX.items() if f"[{section}]" in (STEPS / one["cfg"]).read_text(encoding="utf-8")]
+    text = {name: (STEPS / one["cfg"]).read_text(encoding="utf-8") for name, one in INDEX.items()}
+    found = [name for name, one in INDEX.items() if f"[{section}]" in text[name] and build in one["builds"]]
     skip = pytest.mark.skip(reason=f"no {STEPS}; set DARKPARSE_SHARED")
     return found or [pytest.param("", marks=skip)]
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from darkparse.cfg import parse
+from darkparse.graph import resolve
 from darkparse.losses import Moment
 from darkparse.losses.gaussian import GaussianYoloLoss
 from losses_goldens import Golden, assert_delta, assert_recorded, cases, layers, recorded, score
@@ -49,3 +51,22 @@ def test_an_object_of_a_class_that_the_head_lacks_is_of_none() -> None:
     truth = torch.tensor([[[0.5, 0.5, 0.5, 0.5, 5.0]]])
     delta = score(head, torch.zeros(1, 11, 1, 1), truth, Moment(32, 32, 1)).delta.flatten()
     assert delta[8:].tolist() == [0.5, -0.5, -0.5]
+
+
+@pytest.mark.parametrize("point", ["center", "left_top", "right_bottom"])
+def test_true_gradient_is_that_of_the_overlap(point: str) -> None:
+    head = f"[Gaussian_yolo]\nclasses=1\nnum=1\nmask=0\nanchors=16,16\niou_loss=iou\nyolo_point={point}\n"
+    box = torch.tensor([0.45, 0.5, 0.55, 0.4])
+    raw = torch.tensor([[0.3, 0.1, -0.2, 0.2, 0.1, 0.3, -0.1, 0.4, 0.5, 0.6]]).view(1, 10, 1, 1).requires_grad_()
+    graph = resolve(list(parse(f"[net]\nchannels=10\nheight=1\nwidth=1\n{head}", "net.cfg")))
+    said = graph.nodes[0].layer.decode(raw, 32, 32).boxes[0, 0]
+    low = torch.maximum(said[:2] - said[2:] / 2, box[:2] - box[2:] / 2)
+    high = torch.minimum(said[:2] + said[2:] / 2, box[:2] + box[2:] / 2)
+    shared = (high - low).clamp(min=0).prod()
+    (0.75 * shared / (said[2:].prod() + box[2:].prod() - shared)).backward()
+    truth = torch.cat([box, torch.zeros(1)]).view(1, 1, 5)
+    scored = score(head, raw.detach(), truth, Moment(32, 32, 1), true_gradient=True)
+    means = [0, 2, 4, 6]
+    assert raw.grad is not None
+    assert raw.grad.flatten()[means].all()
+    torch.testing.assert_close(scored.delta.flatten()[means], raw.grad.flatten()[means])

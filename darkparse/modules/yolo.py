@@ -28,10 +28,10 @@ def activate_yolo(head: Yolo, raw: Tensor) -> Tensor:
 def activate_gaussian(head: GaussianYolo, raw: Tensor) -> Tensor:
     """Raw `(B, A E, h, w)` to Darknet's output `(B, A, E, h, w)`.  Source: forward_gaussian_yolo_layer."""
     x = by_box(raw, head.boxes_per_cell)
-    y = x.sigmoid()
-    y[:, :, 4], y[:, :, 6] = x[:, :, 4], x[:, :, 6]
-    y[:, :, 0], y[:, :, 2] = stretched(y[:, :, 0], head.scale_x_y), stretched(y[:, :, 2], head.scale_x_y)
-    return y
+    y = [*torch.split(x.sigmoid(), [1] * 8 + [1 + head.classes], dim=2)]
+    y[4], y[6] = x[:, :, 4:5], x[:, :, 6:7]
+    y[0], y[2] = stretched(y[0], head.scale_x_y), stretched(y[2], head.scale_x_y)
+    return torch.cat(y, dim=2)
 
 
 def by_box(raw: Tensor, boxes: int) -> Tensor:
