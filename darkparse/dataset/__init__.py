@@ -1,9 +1,11 @@
 """Training data: lists of images and their labels, indexed once, drawn and augmented as Darknet does."""
 
-from ..data import Data
+from ..data import Data, given_names
 from ..graph import Graph
+from ..layers.softmax import Softmax
 from .augment import Augmentation
-from .detection import BoxSamples
+from .classification import ClassSamples, index_classes
+from .detection import MOST_BOXES, BoxSamples
 from .index import index_boxes, listed
 from .loader import Batch, Loader
 from .samples import Samples
@@ -18,7 +20,14 @@ def open_samples(graph: Graph, data: Data) -> tuple[Samples, list[str]]:
         DataError: a file is missing or wrong, or nothing in it is usable
     """
     images, reports = listed(data)
-    channels = graph.net.channels
-    index = index_boxes(images, channels, graph.classes)
-    head = graph.heads[-1][1]
-    return BoxSamples(index, Augmentation.of(graph), channels, getattr(head, "max", 200)), [*reports, *index.reports]
+    options, channels = Augmentation.of(graph), graph.net.channels
+    if graph.heads:
+        index = index_boxes(images, channels, graph.classes)
+        most: int = getattr(graph.heads[-1][1], "max", MOST_BOXES)
+        return BoxSamples(index, options, channels, most), [*reports, *index.reports]
+    classes = graph.last.shape.size
+    names, source = given_names(graph.file, classes, None, data.file, ["labels", "names"]) or ((), "")
+    tree = next((node.layer.tree for node in graph.nodes if isinstance(node.layer, Softmax)), None)
+    index, labels = index_classes(images, names, channels)
+    samples = ClassSamples(index, labels, classes, graph.net, options, tree)
+    return samples, [*reports, f"labels from {source}, found in the paths of the images"]

@@ -15,6 +15,8 @@ from .index import Index
 from .mix import Quadrant, draw_cut, mixup
 from .samples import Picker, Sample
 
+MOST_BOXES = 200  # of an image; src/parser.c, the default of `max`
+
 
 class Part(NamedTuple):
     """An augmented image, its boxes, and how it was cut from one of `size` (width, height, px)."""
@@ -41,7 +43,7 @@ class BoxSamples:
     index: Index
     options: Augmentation
     channels: int = 3
-    most: int = 200
+    most: int = MOST_BOXES
 
     def sample(self, place: Place) -> Sample:
         """The training image for a place in a run; see `Samples`."""
