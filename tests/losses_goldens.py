@@ -6,7 +6,7 @@ Random heads: `data/darknet_losses.npz` holds, for a case, `raw`, what its layer
 layer's forward function made of them, and in `about`, as JSON, the text of its section, of its tree and of its map,
 the cost, and the moment.  The functions are those of AlexeyAB 59596d7 (of `pjreddie_*`, pjreddie f6afaab), compiled
 with -Ofast and called with layers made by their make functions; the truth of [detection] was sorted into cells as
-fill_truth_region does, and of a [softmax] with a tree what is unknown was masked as the GPU code does.
+fill_truth_region does, that of a [softmax] with a tree filled by fill_hierarchy, and its delta masked as on a GPU.
 """
 
 import json

@@ -10,10 +10,8 @@ from torch import Tensor
 from ..errors import DarkparseError
 from ..layers.cost import Cost
 from ..layers.softmax import Softmax
-from ..tree import Tree
+from ..tree import NOT_MEANT
 from .base import Moment, Scored
-
-UNKNOWN = -1234.0  # include/darknet.h SECRET_NUM: the truth of a class of which nothing is known
 
 
 class SoftmaxLoss:
@@ -34,32 +32,10 @@ class SoftmaxLoss:
         if self.layer.noloss:
             return Scored(torch.zeros_like(output), output.new_zeros(()), {})
         wanted = matching(self.layer, output, truth)
-        if self.layer.tree:
-            wanted = with_ancestors(self.layer.tree, wanted.flatten(1)).view_as(output)
         delta, cost = wanted - output, torch.where(wanted == 0, 0.0, -output.log())
         if self.layer.tree:
-            delta, cost = (x.masked_fill(wanted == UNKNOWN, 0.0) for x in (delta, cost))
+            delta, cost = (x.masked_fill(wanted == NOT_MEANT, 0.0) for x in (delta, cost))
         return Scored(delta, cost.sum(), {})
-
-
-def with_ancestors(tree: Tree, truth: Tensor) -> Tensor:
-    """What is known of each node of a class tree: what an image shows is also each of its ancestors.
-
-    Args:
-        truth: `(B, N)`, 0 where a node is not said to be there
-    Returns:
-        `(B, N)`: 1 for ancestors, `UNKNOWN` where a whole group of siblings is 0; applied again it changes nothing
-    Source: src/data.c fill_hierarchy (AlexeyAB 59596d7)
-    """
-    parents = torch.tensor(tree.parents, device=truth.device)
-    groups = torch.tensor(tree.groups, device=truth.device).expand(truth.shape)
-    wanted = truth.masked_fill(truth == UNKNOWN, 0.0)
-    for level in reversed(tree.levels):
-        nodes = torch.from_numpy(level).to(truth.device)
-        said = torch.zeros_like(wanted).index_add_(1, parents[nodes], (wanted[:, nodes] != 0).to(wanted.dtype))
-        wanted = wanted.masked_fill(said > 0, 1.0)
-    count = wanted.new_zeros(len(wanted), len(tree.sizes)).scatter_add_(1, groups, (wanted != 0).to(wanted.dtype))
-    return wanted.masked_fill(count.gather(1, groups) == 0, UNKNOWN)
 
 
 def matching(layer: Softmax | Cost, output: Tensor, truth: Tensor) -> Tensor:
@@ -92,7 +68,7 @@ class CostLoss:
         layer, wanted = self.layer, matching(self.layer, output, truth)
         delta, cost = DISTANCES.get(layer.type, squared)(wanted - output)
         if layer.type == "masked":
-            delta, cost = (x.masked_fill(wanted == UNKNOWN, 0.0) for x in (delta, cost))
+            delta, cost = (x.masked_fill(wanted == NOT_MEANT, 0.0) for x in (delta, cost))
         if layer.type == "seg":
             delta, cost = (torch.where(wanted == 0, x * layer.noobj, x) for x in (delta, cost))
         delta = torch.where(delta**2 < (layer.thresh / output[0].numel()) ** 2, 0.0, delta)
