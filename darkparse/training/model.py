@@ -97,6 +97,8 @@ def check_trainable(graph: Graph, complain: Complain = warn) -> None:
     """
     if not any(node.layer.has_cost for node in graph.nodes):
         raise DarkparseError(f"{graph.file}: no layer has a loss; expected a head, [softmax] or [cost]")
+    if not any(node.tensors for node in updated(graph)):
+        raise DarkparseError(f"{graph.file}: no layer has weights to train; expected one that is not frozen")
     for node in graph.nodes:
         for why in node.layer.untrainable():
             raise DarkparseError(f"{node.where}: {why}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import reduce
 
 from ..net import Net
@@ -90,15 +90,18 @@ def size(net: Net, random: float, iteration: int, draw: float) -> tuple[int, int
         draw: a random number, 0..1, that all iterations of one `period` share
     Source: src/detector.c train_detector, src/utils.c rand_scale (AlexeyAB 59596d7)
     """
+    cfg = net.width, net.height
     if not random:
-        return net.width, net.height
+        return cfg
     most = USUAL if random == 1 else random
     if period(iteration) == 0 or period(iteration) * RESIZE_EVERY > net.max_batches - LAST:
-        return _scaled(net, most)
+        return _pair(_scaled(net, n, most) for n in cfg)
     larger = 1 + (most - 1) * (2 * draw % 1)  # one half of the draws divides, the other multiplies
     factor = larger if draw >= 1 / 2 else 1 / larger
-    width, height = _scaled(net, factor)
-    return (net.width, net.height) if factor < 1 and (width > net.width or height > net.height) else (width, height)
+    sizes = _pair(_scaled(net, n, factor) for n in cfg)
+    if factor < 1 and (sizes[0] > net.width or sizes[1] > net.height):
+        sizes = cfg
+    return _pair(max(n, int(net.resize_step)) for n in sizes)
 
 
 def period(iteration: int) -> int:
@@ -106,6 +109,11 @@ def period(iteration: int) -> int:
     return (iteration - 1) // RESIZE_EVERY
 
 
-def _scaled(net: Net, factor: float) -> tuple[int, int]:
+def _scaled(net: Net, n: int, factor: float) -> int:
     step = int(net.resize_step)
-    return tuple(max(step, math.floor(factor * n / step + 1.5) * step) for n in (net.width, net.height))  # type: ignore[return-value]
+    return math.floor(factor * n / step + 1 + 0.5) * step
+
+
+def _pair(sizes: Iterable[int]) -> tuple[int, int]:
+    width, height = sizes
+    return width, height
