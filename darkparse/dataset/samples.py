@@ -14,6 +14,7 @@ from ..images import Floats, Pixels, read_image
 from .draws import Place
 from .index import Index
 
+_LEFT = 2  # px, across, for each that is needed: with less, sampling would no longer be Darknet's, even nearly
 _MOST_FAILURES = 100  # images in a row that cannot be read
 
 
@@ -84,5 +85,7 @@ class Picker:
         return image
 
     def reduction(self, number: int, spare: float) -> int:
-        """The largest reduction, 1, 2, 4 or 8, of an image that has `spare` pixels for each that is needed, across."""
-        return next(n for n in (8, 4, 2, 1) if n <= spare or n == 1) if self.index.reducible[number] else 1
+        """At which part of its size to decode an image that has `spare` pixels, across, for each that is needed."""
+        if not self.index.reducible[number]:
+            return 1
+        return next((n for n in (8, 4, 2) if n * _LEFT <= spare), 1)
