@@ -59,6 +59,7 @@ class CrossIterationNorm(nn.BatchNorm2d):
         """Take a mini-batch into the means; mean and variance, `(C,)` each, that they come to."""
         assert self.running_mean is not None
         assert self.running_var is not None
+        x = x.float()
         mean = x.mean((0, 2, 3))
         square = torch.maximum(x.square().sum((0, 2, 3)) / (x.numel() // x.shape[1] - 1), mean.square())
         means = torch.stack([mean, square])
