@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ class Crop(LayerDef):
     saturation: float = 1.0
     exposure: float = 1.0
     shift: float = 0.0
+
+    def untrainable(self) -> Iterator[str]:
+        """Itself."""
+        yield "random crops inside the network are not supported in training; [net] min_crop and max_crop make them"
 
     def output(self, *inputs: Shape) -> Shape:
         """`crop_width` x `crop_height`."""
