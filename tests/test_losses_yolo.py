@@ -102,6 +102,13 @@ def test_boxes_and_truths_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch)
     assert_delta(score(graph, raw, boxes).delta, delta)
 
 
+def test_truths_beyond_max_are_not_read() -> None:
+    full = [case for case in map(random_case, NAMES) if case[2][:, -1, 0].all()]
+    assert full
+    for graph, raw, boxes, delta in full:
+        assert_delta(score(graph, raw, torch.cat([boxes, boxes.flip(1)], 1)).delta, delta)
+
+
 def test_map_names_the_class_that_is_learnt(tmp_path: Path) -> None:
     (tmp_path / "m.map").write_text("1\n0\n")
     torch.manual_seed(0)

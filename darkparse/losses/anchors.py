@@ -214,6 +214,6 @@ class AnchorLoss(Generic[Head]):
             output = self.layer.activate(raw)[..., 0, 0]
             cell = torch.stack([column, row], 1)[:, None]
             boxes = self.layer.locate(output, cell, grid, grid.new_tensor(scene.moment[:2]))[each, box]
-            gain = overlap(self.layer.iou_loss, boxes, match.truth, power=1).sum()
+            gain = overlap(self.layer.iou_loss, boxes, match.truth).sum()
         (gradient,) = torch.autograd.grad(gain, raw)
         return by_box(gradient, self.layer.boxes_per_cell)[each, box, :, 0, 0]

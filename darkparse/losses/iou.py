@@ -7,8 +7,6 @@ from math import pi
 import torch
 from torch import Tensor
 
-DIOU_POWER = 0.6  # src/box.c box_diou; 1 in the paper, arXiv:1911.08287
-
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
     """Overlap of `a` and `b`, `(..., 4)`, broadcast against each other: `(...)`, 0..1; 0 where a box is not a number.
@@ -18,13 +16,14 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
     return _shared(a, b)[0]
 
 
-def overlap(kind: str, a: Tensor, b: Tensor, power: float = DIOU_POWER) -> Tensor:
-    """`iou` less the penalty of `kind`.
+def overlap(kind: str, a: Tensor, b: Tensor) -> Tensor:
+    """`iou` less the penalty of `kind`, as in the papers.
+
+    Of boxes with one centre it is Darknet's, too; of others Darknet raises the penalty of diou to the power .6.
 
     Args:
         kind: "iou", "giou" (empty part of the hull), "diou" (distance of the centres), "ciou" (also the aspects)
         a, b: `(..., 4)` cxcywh, same unit, broadcast against each other
-        power: of the share of the distance in "diou"
     Returns:
         `(...)`, at most 1
     Source: src/box.c box_iou_kind (AlexeyAB 59596d7)
@@ -38,7 +37,7 @@ def overlap(kind: str, a: Tensor, b: Tensor, power: float = DIOU_POWER) -> Tenso
         return plain - _share(area - union, area)
     distance = _share((a[..., :2] - b[..., :2]).square().sum(-1), hull.square().sum(-1))
     if kind == "diou":
-        return plain - distance**power
+        return plain - distance
     aspect = 4 / pi**2 * (_angle(b) - _angle(a)) ** 2
     return plain - distance - aspect**2 / (1 - plain + aspect + 1e-6)
 
