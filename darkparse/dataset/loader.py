@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
 
@@ -107,13 +110,21 @@ class Loader:
         order = Order(seed, batch, subdivisions, size, start, stop, rank, world)
         workers = min(cores() if workers is None else workers, len(order))
         started: dict[str, Any] = {"multiprocessing_context": _start(), "prefetch_factor": _AHEAD} if workers else {}
-        self._loader = DataLoader(
-            _Batches(samples), sampler=order, batch_size=None, num_workers=workers, worker_init_fn=_begin, **started
+        self._loader = partial(
+            DataLoader,
+            _Batches(samples),
+            sampler=order,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=_begin,
+            **started,
         )
         self._batches: Iterator[Batch] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        self._batches = iter(self._loader)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This DataLoader will create")  # more processes than cores, as was asked
+            self._batches = iter(self._loader())
         try:
             yield from self._batches
         except RuntimeError as why:
@@ -169,9 +180,14 @@ def _begin(_: int) -> None:
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _pass_over
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     threading.Thread(target=_follow, daemon=True).start()
+
+
+def _pass_over(*_: object) -> None:
+    """Errors of samples are raised where they are used; what is left are connections, as the other process ends."""
 
 
 def _follow() -> None:
