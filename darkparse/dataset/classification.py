@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -188,4 +188,4 @@ def index_classes(images: Sequence[str], labels: Sequence[str], channels: int) -
         for path, classes in zip(index.images, found, strict=True)
         if len(classes) != 1
     ]
-    return Index(**{**vars(index), "bad_labels": bad}), found
+    return replace(index, bad_labels=bad), found

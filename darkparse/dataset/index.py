@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -171,7 +171,7 @@ def index_boxes(images: Sequence[str], channels: int, classes: int) -> Index:
     if not len(index.boxes):
         problem = f"; {index.bad_labels[0]}" if index.bad_labels else ""
         raise DataError(f"no label of {len(images)} images is usable{problem}")
-    return Index(**{**vars(index), "reports": reports})
+    return replace(index, reports=reports)
 
 
 def index_images(images: Sequence[str], channels: int) -> Index:
