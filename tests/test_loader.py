@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import torch
 from darkparse.dataset import Loader
 from darkparse.dataset.augment import Augmentation
 from darkparse.dataset.detection import BoxSamples
-from darkparse.dataset.index import index_boxes
+from darkparse.dataset.index import Index, index_boxes
 from darkparse.dataset.loader import gathered
 from darkparse.dataset.samples import Sample
 from darkparse.errors import DarkparseError
@@ -123,6 +124,32 @@ def test_an_image_that_is_gone_is_noted(tmp_path):
     batches = load(some, workers=1)
     assert all(len(batch.images) == 4 and images[1] not in batch.paths for batch in batches)
     assert {note for batch in batches for note in batch.notes} == {f"{images[1]}: no such file"}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_no_image_is_left(workers, tmp_path):
+    images = write_set(tmp_path)
+    some = BoxSamples(index_boxes(images, 3, 1), Augmentation())
+    for image in images:
+        os.unlink(image)
+    with pytest.raises(DarkparseError, match=r"^100 images in a row cannot be read any more; .*\.png: no such file$"):
+        load(some, workers=workers)
+
+
+@dataclass
+class Deadly:
+    """Samples that end their process."""
+
+    index: Index
+
+    def sample(self, _):
+        os._exit(3)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_told_of(samples):
+    with pytest.raises(DarkparseError, match=r"^a process that loads images has died"):
+        load(Deadly(samples.index), workers=1)
 
 
 def test_classes_are_stacked():

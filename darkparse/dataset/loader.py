@@ -66,14 +66,17 @@ class Order:
                 yield [Place(self.seed, iteration, i, each * self.subdivisions, *size) for i in own]
 
 
-class _Batches(Dataset[Batch]):
-    """The mini-batch of some places; it goes to the processes that make them."""
+class _Batches(Dataset[Batch | DarkparseError]):
+    """The mini-batch of some places, or why there is none; it goes to the processes that make them."""
 
     def __init__(self, samples: Samples) -> None:
         self.samples = samples
 
-    def __getitem__(self, places: Sequence[Place]) -> Batch:
-        return gathered([self.samples.sample(place) for place in places])
+    def __getitem__(self, places: Sequence[Place]) -> Batch | DarkparseError:
+        try:
+            return gathered([self.samples.sample(place) for place in places])
+        except DarkparseError as why:
+            return why  # raised there, it would arrive with all of this process's stack in its message
 
 
 class Loader:
@@ -119,16 +122,19 @@ class Loader:
             worker_init_fn=_begin,
             **started,
         )
-        self._batches: Iterator[Batch] | None = None
+        self._batches: Iterator[Batch | DarkparseError] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "This DataLoader will create")  # more processes than cores, as was asked
             self._batches = iter(self._loader())
         try:
-            yield from self._batches
+            for batch in self._batches:
+                if isinstance(batch, DarkparseError):
+                    raise batch
+                yield batch
         except RuntimeError as why:
-            if "DataLoader worker" not in str(why):
+            if "DataLoader worker (pid" not in str(why):
                 raise
             raise DarkparseError(f"a process that loads images has died, perhaps for want of memory ({why})") from None
         finally:
