@@ -89,6 +89,8 @@ def train(
             evaluation_interval(len(samples.index), graph.net.batch),
         )
         yield from reports
+        if kept_as_is := stepper.optimiser.untrained:
+            yield f"never trained, as in AlexeyAB's Darknet: {', '.join(kept_as_is)}"
         run = Run(stepper, state, plan)
         yield from begin(run, weights, clear=clear)
         if team.leads:

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-import runs
 import torch
 
+import runs
 from darkparse.errors import CheckpointError
 from darkparse.training import checkpoint
 from darkparse.training.records import TIMING
@@ -25,23 +25,21 @@ torch.set_num_threads(1)
 from darkparse.train import train
 data, cfg, backup, kills = *sys.argv[1:4], int(sys.argv[4])
 random.seed(5)
-done = 0
-while done < kills:
-    child = os.fork()
-    if not child:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
+for kill in range(kills):
+    told, tells = os.pipe()
+    if not (child := os.fork()):
+        os.close(told)
         for event in train(data, cfg, backup=backup, seed=3, device="cpu", workers=0):
-            pass
+            os.write(tells, b"." if not isinstance(event, str) else b"")
         os._exit(0)
-    time.sleep(random.uniform(0, .8))
+    os.close(tells)
+    for _ in range(random.randint(0, 25)):
+        assert os.read(told, 1), "ended by itself"
+    time.sleep(random.uniform(0, .03))
     os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status):
-        print("ended by itself after", done, "kills")
-        sys.exit(1 if os.WEXITSTATUS(status) else 0)
-    done += 1
-print("killed", done, "times")
+    os.waitpid(child, 0)
+    os.close(told)
+print("killed", kills, "times")
 """
 
 
@@ -177,7 +175,10 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(whole, tmp_path):
 def in_small_space(size: str, folder: Path, command: list[str]) -> subprocess.CompletedProcess:
     """Run a command with `folder` on a file system of its own of that size; what is there afterwards is in `kept`."""
     script = f"""
-    mount -t tmpfs -o size={size} none {folder} && {{ "$@"; status=$?; cp -a {folder} {folder.parent}/kept; exit $status; }}
+    mount -t tmpfs -o size={size} none {folder} || exit
+    "$@"; status=$?
+    cp -a {folder} {folder.parent}/kept
+    exit $status
     """
     return subprocess.run(
         ["unshare", "-rm", "sh", "-c", script, "sh", *command], capture_output=True, text=True, check=False,

@@ -10,6 +10,9 @@ import click
 
 from .arguments import SHOWN, is_weights
 
+CLEAR = "\r\x1b[K"  # the line of progress that stands there
+INTERRUPTED = 130  # exit status, as of a program that SIGINT has ended
+
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="DATA CFG [WEIGHTS]")
@@ -73,12 +76,15 @@ def run(data: str, cfg: str, weights: str | None, options: dict[str, object]) ->
     leads = os.environ.get("RANK", "0") == "0"
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     progress = Progress(0, columns)
-    for event in train(data, cfg, weights, **options):  # type: ignore[arg-type]
-        if not leads:
-            continue
-        if isinstance(event, Begin):
-            progress = Progress(event.max_batches, columns)
-        elif isinstance(event, Row):
-            click.echo(progress.add(event), nl=False)
-        else:
-            click.echo(event, err=True)
+    try:
+        for event in train(data, cfg, weights, **options):  # type: ignore[arg-type]
+            if isinstance(event, Begin):
+                progress = Progress(event.max_batches, columns)
+            elif not leads:
+                continue
+            elif isinstance(event, Row):
+                click.echo(progress.add(event), nl=False)
+            else:
+                click.echo(f"{CLEAR if columns else ''}{event}", err=True)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

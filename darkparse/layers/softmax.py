@@ -31,8 +31,8 @@ class Softmax(LayerDef):
 
     @property
     def has_cost(self) -> bool:
-        """Unless `noloss` is set."""
-        return not self.noloss
+        """Always; with `noloss` it is 0, and counts in the mean that is printed."""
+        return True
 
     def output(self, *inputs: Shape) -> Shape:
         """The same."""

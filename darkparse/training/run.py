@@ -23,12 +23,12 @@ from .initial import initialise
 from .keeper import Keeper
 from .records import Row
 from .signals import Stop
-from .step import Outcome, Stepper
+from .step import Outcome, Stepper, Turn
 
 BAD_IN_A_ROW = 5  # skipped iterations before the run goes back
 MOST_RETURNS = 3  # to the last checkpoint before it gives up
 SMOOTHING = 0.1  # src/detector.c train_detector: share of the newest loss in the average
-SIZES, RATES, TORCH = range(2**32, 2**32 + 3)  # streams of random numbers, besides those of the images
+SIZES, RATES, TORCH, MOVES = range(2**32, 2**32 + 4)  # streams of random numbers, besides those of the images
 
 Size = tuple[int, int]  # width and height, px
 Minibatches = Callable[[int, int, Callable[[int], Size]], Iterator[list[Batch]]]
@@ -91,6 +91,7 @@ class Run:
         self.network, self.team, self.net = stepper.network, stepper.team, stepper.net
         self.batch = stepper.batch
         self.ema = Ema(self.network)
+        self.clock = time.perf_counter()  # the end of the iteration before
         self.heads = self.network.graph.heads
 
     def go(self) -> Iterator[Event]:
@@ -98,8 +99,10 @@ class Run:
 
         Raises:
             DarkparseError: it cannot go on: no memory, a full disk, losses that stay NaN
+            KeyboardInterrupt: a signal has asked to stop; all is saved
         """
         yield Begin(self.state.iteration, self.net.max_batches)
+        self.clock = time.perf_counter()
         with Stop() as stop, Keeper(self.plan.backup, self.net, self.state.iteration, self.team) as keeper:
             while self.state.iteration < self.net.max_batches:
                 for batches in self.plan.minibatches(self.state.iteration, self.state.stream, self.size):
@@ -115,21 +118,19 @@ class Run:
                     if self.team.any(stop.asked):
                         self.save_last()
                         yield f"stopped after iteration {row.iteration}; the same command goes on from there"
-                        return
-        self.save("final")
-        self.save_last()
+                        raise KeyboardInterrupt
         yield f"{self.plan.backup.weights('final')}: the weights after {self.state.iteration} iterations"
 
     def one(self, batches: list[Batch]) -> tuple[Row, list[str]]:
         """Train on one batch; its row, and what there is to say of it."""
-        began = time.perf_counter()
         state = self.state
         iteration = state.iteration + 1
         n = (state.seen + self.batch) // self.batch
         rate = schedule.rate(self.net, n, state.draw(RATES, n).random())
         torch.manual_seed(int(state.draw(TORCH, iteration).integers(2**63)) + self.team.rank)
         parts = self.stepper.parts
-        outcome = self.stepper.iterate(batches, iteration, state.seen, rate)
+        turn = Turn(iteration, state.seen, rate, state.draw(MOVES, iteration).random())
+        outcome = self.stepper.iterate(batches, turn)
         notes = [note for batch in batches for note in batch.notes]
         if self.stepper.parts > parts:
             notes.append(f"out of memory: subdivisions={self.net.subdivisions * self.stepper.parts} from here on")
@@ -137,7 +138,8 @@ class Run:
         self.ema.step(iteration)
         height, width = batches[0].images.shape[2:]
         value = self.evaluate_if_due(iteration, notes)
-        seconds = time.perf_counter() - began
+        before, self.clock = self.clock, time.perf_counter()
+        seconds = self.clock - before
         row = Row(
             iteration, state.seen, outcome.loss, state.avg_loss, rate, width, height, bool(outcome.skipped), value,
             seconds, self.batch / seconds, outcome.terms,
@@ -201,7 +203,9 @@ class Run:
         """Write the weights that are due after an iteration."""
         if self.plan.backup.is_numbered(iteration):
             self.save(iteration)
-        if self.plan.backup.is_last(iteration):
+        if iteration == self.net.max_batches:
+            self.save("final")  # before the checkpoint: what says that the run is done comes last
+        if self.plan.backup.is_last(iteration) or iteration == self.net.max_batches:
             self.save_last()
 
     def save(self, kind: str | int) -> None:

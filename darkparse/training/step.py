@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from ..dataset.loader import Batch
 from ..errors import DarkparseError
 from ..losses import Moment, criterion
 from ..network import Network
+from .adversarial import is_wanted, moved
 from .model import Trainable
 from .optimiser import Optimiser
 from .team import Team
@@ -36,6 +39,15 @@ class Outcome:
     skipped: str = ""
 
 
+class Turn(NamedTuple):
+    """What there is to know of an iteration, besides its images."""
+
+    iteration: int  # from 1
+    seen: int  # images before it
+    rate: float
+    draw: float = 1.0  # a random number, 0..1, for adversarial_lr
+
+
 class Stepper:
     """Trains a network, an iteration at a time.
 
@@ -54,31 +66,36 @@ class Stepper:
         self.scale = FIRST_SCALE if precision == "fp16" else 1.0
         self.steady = 0
 
-    def iterate(self, batches: Sequence[Batch], iteration: int, seen: int, rate: float) -> Outcome:
+    def iterate(self, batches: Sequence[Batch], turn: Turn) -> Outcome:
         """Train on one batch, in its mini-batches.
 
-        Args:
-            iteration: of this batch, from 1
-            seen: images before it
         Raises:
             DarkparseError: it does not fit in memory, even an image at a time
         """
         before = [buffer.clone() for buffer in self.network.buffers()]
-        while True:
-            try:
-                outcome = self.gather(batches, iteration, seen)
-                break
-            except (torch.OutOfMemoryError, RuntimeError) as why:
-                if not is_out_of_memory(why):
-                    raise
-                smallest = min(len(batch.images) for batch in batches)
+        while (outcome := self.attempt(batches, turn)) is None:
             self.forget(before)
-            self.divide(smallest)
         if outcome.skipped:
             self.forget(before)
         else:
-            self.optimiser.step(rate, self.batch, iteration)
+            self.optimiser.step(turn.rate, self.batch, turn.iteration)
         return outcome
+
+    def attempt(self, batches: Sequence[Batch], turn: Turn) -> Outcome | None:
+        """What becomes of a batch; None where it is to be tried again, in smaller parts or with smaller fp16 gradients.
+
+        Raises:
+            DarkparseError: it does not fit in memory, even an image at a time
+        """
+        try:
+            outcome = self.gather(batches, turn)
+        except (torch.OutOfMemoryError, RuntimeError) as why:
+            if not is_out_of_memory(why):
+                raise
+        else:
+            return None if self.dtype == torch.float16 and self.overflows(outcome) else outcome
+        self.divide(min(len(batch.images) for batch in batches))
+        return None
 
     def state_dict(self) -> dict[str, float]:
         """What it has learnt of memory and of the range of numbers."""
@@ -88,28 +105,30 @@ class Stepper:
         """The way back."""
         self.parts, self.scale, self.steady = int(saved["parts"]), saved["scale"], int(saved["steady"])
 
-    def gather(self, batches: Sequence[Batch], iteration: int, seen: int) -> Outcome:
+    def gather(self, batches: Sequence[Batch], turn: Turn) -> Outcome:
         """Gradients of a whole batch, left in the parameters."""
         total = torch.zeros((), device=self.device)
-        tally = Tally()
+        tally, seen = Tally(), turn.seen
         paths: list[str] = []
         self.model.begin()
         for part in self.divided(batches):
             seen += len(part.images) * self.team.size
-            total += self.accumulate(part, iteration, seen, tally)
+            total += self.accumulate(part, turn._replace(seen=seen), tally)
             paths += part.paths
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
-        self.team.sum([total, *gradients])
+        self.team.sum([total, *tally.sums.values(), *gradients])
         loss = float(total) / self.batch
         return Outcome(loss, tally.terms(), paths, self.trouble(loss, gradients))
 
-    def accumulate(self, part: Batch, iteration: int, seen: int, tally: Tally) -> Tensor:
+    def accumulate(self, part: Batch, turn: Turn, tally: Tally) -> Tensor:
         """Add the gradients of some images to those of the parameters; their cost, `()`."""
         images = part.images.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         truth = part.truth.to(self.device, non_blocking=True)
-        moment = Moment(images.shape[3], images.shape[2], seen)
+        moment = Moment(images.shape[3], images.shape[2], turn.seen)
         with self.autocast():
-            outputs = self.model(images, iteration)
+            if is_wanted(self.net, turn.iteration, turn.draw):
+                images = moved(self.model, self.losses, images, truth, (moment, turn.iteration))
+            outputs = self.model(images, turn.iteration)
         gradients, costs = [], []
         for index, output in outputs.items():
             scored = self.losses[index](output.detach().float(), truth, moment)
@@ -130,21 +149,18 @@ class Stepper:
         """Why these gradients must not be used, or ""; those of fp16 lose their scale."""
         if self.scale != 1:
             torch._foreach_div_(list(gradients), self.scale)
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if not bool(loss - loss == 0):
-            return f"the loss is {loss}"
-        finite = bool(norm.isfinite())
-        if self.dtype == torch.float16:
-            self.rescale(finite)
-        return "" if finite else f"a gradient is {float(norm)}"
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        return next((f"{what} is {x}" for what, x in (("the loss", loss), ("a gradient", norm)) if x - x != 0), "")
 
-    def rescale(self, finite: bool) -> None:
-        """Halve the scale of fp16 gradients after an overflow, double it when there was none for long."""
-        self.steady = self.steady + 1 if finite else 0
-        if not finite:
-            self.scale = max(1.0, self.scale / 2)
-        elif self.steady % STEADY == 0:
+    def overflows(self, outcome: Outcome) -> bool:
+        """Whether fp16 had no room for a gradient: its scale is halved then, and doubled when that was not so for long."""
+        if outcome.skipped and math.isfinite(outcome.loss) and self.scale > 1:
+            self.scale, self.steady = self.scale / 2, 0
+            return True
+        self.steady += 1
+        if self.steady % STEADY == 0:
             self.scale = min(LARGEST_SCALE, self.scale * 2)
+        return False
 
     def forget(self, before: Sequence[Tensor]) -> None:
         """Drop the gradients, and give the running statistics their values from `before`."""

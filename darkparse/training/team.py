@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from ..errors import DarkparseError
 
@@ -94,9 +93,25 @@ def leave(team: Team) -> None:
         dist.destroy_process_group()
 
 
-def summed(x: Tensor) -> Tensor:
+class Summed(torch.autograd.Function):
     """The sum over all processes, through which gradients flow."""
-    total: Tensor = all_reduce(x)  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """`x` of each process to the sum in all of them."""
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Each process's `x` is in the sums of all."""
+        return Summed.forward(ctx, gradients[0])
+
+
+def summed(x: Tensor) -> Tensor:
+    """The sum over all processes."""
+    total: Tensor = Summed.apply(x)  # type: ignore[no-untyped-call]
     return total
 
 

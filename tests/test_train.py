@@ -1,0 +1,167 @@
+"""`darkparse train`: files, evaluation, trouble on the way, several processes."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import runs
+from darkparse.errors import DarkparseError
+from darkparse.train import train
+from darkparse.training import step
+from darkparse.training.records import Row
+
+
+def rows(arguments, backup, **options):
+    """The rows and the lines of a run in this process."""
+    options = {"seed": 3, "device": "cpu", "workers": 0, **options}
+    events = list(train(*arguments, backup=backup, **options))
+    return [event for event in events if isinstance(event, Row)], [event for event in events if isinstance(event, str)]
+
+
+def test_files_appear_under_darknets_names(tmp_path):
+    arguments = runs.write(tmp_path / "set", max_batches=25, data="saveweights=10\nsavelast=5")
+    done, _ = rows(arguments, tmp_path / "b", map=True)
+    names = {path.name for path in (tmp_path / "b").iterdir()}
+    weights = {f"tiny_{kind}.weights" for kind in ("10", "20", "last", "final", "best")}
+    assert names == {*weights, "tiny_last.checkpoint", "tiny_last.previous.checkpoint", "results.csv", "chart.png"}
+    assert [row.iteration for row in done] == list(range(1, 26))
+    assert [row.mAP is not None for row in done] == [False] * 24 + [True]
+    assert (tmp_path / "b" / "tiny_20.weights").read_bytes()[12:20] == (20 * 8).to_bytes(8, "little")  # images seen
+
+
+def test_a_backup_folder_is_made_where_the_data_file_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = runs.write(tmp_path / "set", max_batches=1, data="backup = some/folder")
+    rows(arguments, None)
+    assert (tmp_path / "some" / "folder" / "tiny_final.weights").exists()
+
+
+def test_it_learns(tmp_path):
+    done, _ = rows(runs.write(tmp_path / "set", max_batches=300), tmp_path / "b", map=True)
+    assert done[-1].avg_loss < done[0].loss / 10
+    assert done[-1].mAP > 0.1  # that of random weights is 0
+
+
+def test_a_loss_that_is_nan_changes_nothing(tmp_path, monkeypatch):
+    arguments = runs.write(tmp_path / "set", max_batches=12)
+    original = step.Stepper.accumulate
+
+    def broken(self, part, turn, tally):
+        cost = original(self, part, turn, tally)
+        return cost * float("nan") if turn.iteration == 7 else cost
+
+    monkeypatch.setattr(step.Stepper, "accumulate", broken)
+    states = {}
+    monkeypatch.setattr(step.Stepper, "iterate", watching(states, step.Stepper.iterate))
+    done, told = rows(arguments, tmp_path / "b")
+    assert [row.iteration for row in done if row.skipped] == [7]
+    assert all(torch.equal(a, b) for a, b in zip(states[6], states[7], strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(states[7], states[8], strict=True))
+    (line,) = [line for line in told if "the loss is nan" in line]
+    assert line.startswith("iteration 7: the loss is nan; nothing is updated; images: ")
+    assert line.count(".png") == 8
+
+
+def watching(states, original):
+    """Stepper.iterate, which also puts by what the network holds after each iteration."""
+
+    def iterate(self, batches, turn):
+        outcome = original(self, batches, turn)
+        states[turn.iteration] = [tensor.clone() for tensor in self.network.state_dict().values()]
+        return outcome
+
+    return iterate
+
+
+def test_losses_that_stay_nan_lead_back_and_then_to_an_error(tmp_path, monkeypatch):
+    arguments = runs.write(tmp_path / "set", max_batches=40, data="savelast=10")
+    original = step.Stepper.accumulate
+
+    def broken(self, part, turn, tally):
+        cost = original(self, part, turn, tally)
+        return cost * float("inf") if turn.iteration > 14 else cost
+
+    monkeypatch.setattr(step.Stepper, "accumulate", broken)
+    told = []
+    with pytest.raises(DarkparseError, match="expected a lower learning_rate"):
+        told.extend(train(*arguments, backup=tmp_path / "b", seed=3, device="cpu", workers=0))
+    back = [line for line in told if isinstance(line, str) and "back to iteration 10" in line]
+    assert len(back) == 3
+
+
+def test_a_mini_batch_that_does_not_fit_is_divided(tmp_path, monkeypatch):
+    arguments = runs.write(tmp_path / "set", max_batches=3)
+    original = step.Stepper.accumulate
+    sizes = []
+
+    def small(self, part, *rest):
+        if len(part.images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        sizes.append(len(part.images))
+        return original(self, part, *rest)
+
+    monkeypatch.setattr(step.Stepper, "accumulate", small)
+    done, told = rows(arguments, tmp_path / "b")
+    assert sizes == [2] * 12
+    assert "out of memory: subdivisions=4 from here on" in told
+    assert not any(row.skipped for row in done)
+
+
+def test_too_little_memory_for_one_image_is_an_error(tmp_path, monkeypatch):
+    def never(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(step.Stepper, "accumulate", never)
+    with pytest.raises(DarkparseError, match="out of memory with batch=8 subdivisions=2"):
+        rows(runs.write(tmp_path / "set", max_batches=3), tmp_path / "b")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_other_precisions_train(tmp_path, precision):
+    arguments = runs.write(tmp_path / "set", max_batches=30)
+    done, _ = rows(arguments, tmp_path / "b", precision=precision)
+    exact, _ = rows(arguments, tmp_path / "exact")
+    assert [row.loss for row in done] == pytest.approx([row.loss for row in exact], rel=0.15)
+
+
+def weights(path):
+    """The numbers of a .weights file."""
+    return np.fromfile(path, "<f4", offset=20)
+
+
+def test_two_processes_train_as_one(tmp_path):
+    arguments = runs.write(tmp_path / "set", max_batches=5, net="hue=.1")
+    text = (tmp_path / "set" / "tiny.cfg").read_text().replace("probability=.1", "probability=0")
+    (tmp_path / "set" / "tiny.cfg").write_text(text)  # what is dropped depends on the process
+    assert runs.run(arguments, tmp_path / "one").returncode == 0
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    whole = runs.command(arguments, tmp_path / "two")
+    team = subprocess.run(
+        [sys.executable, *launcher, *whole[1:]], capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert team.returncode == 0, team.stderr[-3000:]
+    one, two = (weights(tmp_path / name / "tiny_final.weights") for name in ("one", "two"))
+    np.testing.assert_allclose(two, one, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("net", "data", "expected"),
+    [
+        ("max_batches=0", "", "max_batches=0; expected a number of iterations"),
+        ("batch=1\nsubdivisions=2", "", "batch=1 is less than subdivisions=2"),
+        ("", "saveweights=many", "saveweights: expected a number of iterations, got 'many'"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(tmp_path, net, data, expected):
+    arguments = runs.write(tmp_path / "set", max_batches=5, data=data)
+    cfg = tmp_path / "set" / "tiny.cfg"
+    for line in filter(None, net.split("\n")):
+        key = line.partition("=")[0]
+        cfg.write_text("\n".join(line if old.startswith(f"{key}=") else old for old in cfg.read_text().split("\n")))
+    with pytest.raises(DarkparseError, match=expected):
+        rows(arguments, tmp_path / "b")
