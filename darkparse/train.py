@@ -5,29 +5,34 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import torch
 
+from .classify import TOP, count_classes
 from .data import Data, find_cfg, read_data
-from .dataset import Batch, Loader, Samples, open_samples
-from .dataset.index import index_boxes, listed
+from .dataset import Batch, Loader, Samples, class_words, open_samples
+from .dataset.classification import index_classes
+from .dataset.index import Index, index_boxes, listed
 from .errors import CheckpointError, DarkparseError, refuse, warn
-from .evaluate import evaluate
+from .evaluate import accuracy, evaluate
 from .graph import Graph, read_graph
 from .layout import read_header
 from .loading import check_choice, choose_device
 from .network import Network
 from .training import checkpoint
-from .training.backup import backup_for
+from .training.backup import backup_for, positive
 from .training.model import check_trainable
 from .training.run import Event, Minibatches, Plan, Run, Size, State
 from .training.step import PRECISIONS, Stepper
 from .training.team import Team, join, leave, share_norms
 
-EPOCHS = 4  # between two evaluations; src/darknet.c: -mAP_epochs
+EPOCHS = 4  # between two evaluations of a detector; src/darknet.c: -mAP_epochs
+CLASS_EPOCHS = 2  # of a classifier; src/classifier.c train_classifier
+NO_CLASS = -1  # of an image without label: always mistaken
 LEAST_BETWEEN = 100  # iterations between two evaluations; src/detector.c train_detector
 
 
@@ -75,6 +80,8 @@ def train(
     try:
         given, graph = read_data(data), read_graph(find_cfg(str(cfg)), complain=refuse if strict else warn)
         check_trainable(graph)
+        if not graph.heads:
+            count_classes(graph)
         team.share(check_batch(graph))
         kept = backup_for(given, graph, backup, tensorboard)
         samples, reports = open_samples(graph, given)
@@ -86,7 +93,7 @@ def train(
             kept,
             minibatches_of(samples, graph, workers, team),
             evaluation_of(network, given) if map else None,
-            evaluation_interval(len(samples.index), graph.net.batch),
+            evaluation_interval(len(samples.index), graph),
         )
         yield from reports
         if kept_as_is := stepper.optimiser.untrained:
@@ -147,22 +154,35 @@ def minibatches_of(samples: Samples, graph: Graph, workers: int | None, team: Te
     return minibatches
 
 
-def evaluation_of(network: Network, data: Data) -> Callable[[], float]:
-    """What says how good the network is, 0..1, on `valid=`: mAP at an overlap of .5, or the share of right classes.
+def evaluation_of(network: Network, data: Data) -> Callable[[], dict[str, float]]:
+    """What says how good the network is, 0..1, on `valid=` or else `train=`, as it then is.
+
+    It gives `mAP` at an overlap of .5; of a classifier the `accuracy` of its first guess, and of its first `top=` (5).
 
     Raises:
-        DataError: no `valid=`, or nothing in it can be used
+        DataError: nothing in the list can be used
     """
     graph = network.graph
     images, _ = listed(data, "valid" if "valid" in data.values else "train")
+    if not graph.heads:
+        top = min(positive(data, "top", TOP), count_classes(graph))
+        index, labels = index_classes(images, class_words(graph, data)[0], graph.net.channels)
+        return partial(accuracies, network, index, labels, top)
     index = index_boxes(images, graph.net.channels, graph.classes)
     samples = [(path, index.boxes_of(number)) for number, path in enumerate(index.images)]
-    return lambda: evaluate(network, samples).map
+    return lambda: {"mAP": evaluate(network, samples).map}
 
 
-def evaluation_interval(images: int, batch: int) -> int:
+def accuracies(network: Network, index: Index, labels: Sequence[tuple[int, ...]], top: int) -> dict[str, float]:
+    """How often a classifier knows what images show; of several labels the first counts, as in Darknet."""
+    samples = [(path, found[0] if found else NO_CLASS) for path, found in zip(index.images, labels, strict=True)]
+    first, few = accuracy(network, samples, top=top)
+    return {"accuracy": first, f"top{top}": few}
+
+
+def evaluation_interval(images: int, graph: Graph) -> int:
     """Iterations between two evaluations."""
-    return max(LEAST_BETWEEN, EPOCHS * images // batch)
+    return max(LEAST_BETWEEN, (EPOCHS if graph.heads else CLASS_EPOCHS) * images // graph.net.batch)
 
 
 def digest(path: str | Path) -> str:

@@ -58,7 +58,7 @@ def test_a_spike_among_half_a_million_is_seen():
         column.frombytes(
             np.arange(1.0, 500_001.0).tobytes() if name == "iteration" else np.full(500_000, 2.0).tobytes()
         )
-    shown.mAP[:] = type(shown.mAP)("d", [math.nan] * 500_000)
+    shown.mAP[:] = shown.accuracy[:] = type(shown.mAP)("d", [math.nan] * 500_000)
     shown.loss[249_999] = 9.0
     image = draw(shown, 500_000, "x.cfg", top=10)
     assert is_near(image, (LEFT + RIGHT) / 2, BOTTOM - 0.85 * (BOTTOM - TOP), PALE)
@@ -147,6 +147,16 @@ def test_what_is_written(monkeypatch):
     draw(history([4.0] * 812, [4.5] * 812, [(400, 0.754), (800, 0.742)]), 1500, "bccd.cfg", steps=STEPS, left=700)
     stand = "iteration 812 of 1,500,  average loss 4.5,  mAP 74.2%,  best 75.4% at 400,  12 min left"
     assert {"bccd.cfg", stand, "74.2%", "75.4%", "rate x0.1", "1,400", "100%"} <= set(texts)
+
+
+def test_a_classifier_has_accuracy_in_place_of_mAP(monkeypatch):
+    shown, texts = history([4.0] * 3, [4.5] * 3), []
+    shown.accuracy[1] = 0.5
+    mask = chart.Font.mask
+    monkeypatch.setattr(chart.Font, "mask", lambda self, text, size: texts.append(text) or mask(self, text, size))
+    draw(shown, 4, "c.cfg")
+    assert {"accuracy", "50.0%", "iteration 3 of 4,  average loss 4.5,  accuracy 50.0%,  best 50.0% at 2"} <= set(texts)
+    assert "mAP" not in texts
 
 
 def test_ten_thousand_rows_in_fifty_milliseconds():

@@ -201,6 +201,14 @@ def test_tensorboard_says_what_to_install(tmp_path, monkeypatch):
         TensorBoard(tmp_path)
 
 
+def test_a_classifier_has_accuracy_in_place_of_mAP(tmp_path):
+    done = row(2, accuracy=0.75)
+    run(tmp_path / "results.csv", [row(1), done])
+    assert [(each["accuracy"], each["mAP"]) for each in table(tmp_path / "results.csv")] == [("", ""), ("0.75", "")]
+    assert "accuracy 75.0%," in describe(done, 10, 1)
+    assert Progress(10, None).add(row(1)) and Progress(10, 80).add(done).endswith("\n")  # noqa: PT018
+
+
 def test_tensorboard_has_the_scalars(tmp_path):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     board = TensorBoard(tmp_path)

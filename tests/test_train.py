@@ -154,7 +154,7 @@ def test_two_processes_train_as_one(tmp_path):
     [
         ("max_batches=0", "", "max_batches=0; expected a number of iterations"),
         ("batch=1\nsubdivisions=2", "", "batch=1 is less than subdivisions=2"),
-        ("", "saveweights=many", "saveweights: expected a number of iterations, got 'many'"),
+        ("", "saveweights=many", "saveweights: expected a number above 0, got 'many'"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(tmp_path, net, data, expected):

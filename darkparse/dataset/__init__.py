@@ -10,7 +10,7 @@ from .index import index_boxes, listed
 from .loader import Batch, Loader
 from .samples import Samples
 
-__all__ = ["Batch", "Loader", "Samples", "open_samples"]
+__all__ = ["Batch", "Loader", "Samples", "class_words", "open_samples"]
 
 
 def open_samples(graph: Graph, data: Data) -> tuple[Samples, list[str]]:
@@ -25,9 +25,17 @@ def open_samples(graph: Graph, data: Data) -> tuple[Samples, list[str]]:
         index = index_boxes(images, channels, graph.classes)
         most: int = getattr(graph.heads[-1][1], "max", MOST_BOXES)
         return BoxSamples(index, options, channels, most), [*reports, *index.reports]
-    classes = graph.last.shape.size
-    names, source = given_names(graph.file, classes, None, data.file, ["labels", "names"]) or ((), "")
+    names, source = class_words(graph, data)
     tree = next((node.layer.tree for node in graph.nodes if isinstance(node.layer, Softmax)), None)
     index, labels = index_classes(images, names, channels)
-    samples = ClassSamples(index, labels, classes, graph.net, options, tree)
+    samples = ClassSamples(index, labels, len(names), graph.net, options, tree)
     return samples, [*reports, f"labels from {source}, found in the paths of the images"]
+
+
+def class_words(graph: Graph, data: Data) -> tuple[tuple[str, ...], str]:
+    """What the paths of the images of each class contain, and which file says so.
+
+    Raises:
+        DataError: it is missing or wrong, or has another number of words than there are classes
+    """
+    return given_names(graph.file, graph.last.shape.size, None, data.file, ["labels", "names"]) or ((), "")

@@ -73,8 +73,8 @@ def backup_for(data: Data, graph: Graph, folder: str | Path | None, tensorboard:
 
 
 def positive(data: Data, key: str, usual: int) -> int:
-    """A number of iterations.  Raises DataError where it is none."""
+    """A number above 0.  Raises DataError where it is none."""
     text = data.values.get(key, str(usual))
     if not text.isdecimal() or int(text) < 1:
-        raise DataError(f"{data.file}: {key}: expected a number of iterations, got {text!r}")
+        raise DataError(f"{data.file}: {key}: expected a number above 0, got {text!r}")
     return int(text)

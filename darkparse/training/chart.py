@@ -1,4 +1,4 @@
-"""chart.png: loss and mAP of a run against its iterations."""
+"""chart.png: loss and mAP, or accuracy, of a run against its iterations."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 72, 92, WIDTH - 72, HEIGHT - 60  # the edges of t
 _FINE = 2  # lines are drawn so much larger, and scaled down
 _DECADE = 10.0  # a loss that falls further than this is shown on a logarithmic axis
 _POINT = 13  # size of small text
-_APART = 80  # between two values of mAP that are written out
+_APART = 80  # between two values of mAP or accuracy that are written out
 
 _INK, _FAINT, _GRID, _MARK = (51, 35, 27), (120, 108, 98), (240, 237, 234), (190, 180, 172)  # BGR
 _LOSS, _RAW, _MAP = (186, 92, 24), (245, 216, 190), (16, 84, 217)
@@ -57,17 +57,18 @@ def draw(
     """
     import cv2
 
-    iteration, loss, average, mAP = (np.array(column) for column in vars(history).values())
+    iteration, loss, average = (np.array(column) for column in (history.iteration, history.loss, history.avg_loss))
+    measure, quality = measured(history)
     x = Axis(0, max(max_batches, iteration.max(initial=1)), _LEFT, _RIGHT)
     y = loss_axis(loss, average, top)
     percent = Axis(0, 100, _BOTTOM, _TOP)
-    rows = np.isfinite(mAP)
+    rows = np.isfinite(quality)
     sketch = Sketch(np.full((HEIGHT * _FINE, WIDTH * _FINE, 3), 255, np.uint8))
     shown = [(at, factor) for at, factor in steps if 0 < at < x.high]
     frame(sketch, x, y, percent if rows.any() else None, [at for at, _ in shown])
     sketch.line(*envelope(x.place(iteration), y.place(loss)), _RAW, 1)
     sketch.curve(*middle(x.place(iteration), y.place(average)), _LOSS)
-    points = x.place(iteration[rows]), percent.place(mAP[rows] * 100)
+    points = x.place(iteration[rows]), percent.place(quality[rows] * 100)
     sketch.curve(*points, _MAP)
     if rows.sum() <= 60:
         sketch.dots(*points, _MAP)
@@ -75,8 +76,8 @@ def draw(
     pen = Pen(image)
     pen.axes(x, y, percent if rows.any() else None)
     pen.rates(x, shown)
-    pen.head(title, status(history, max_batches, left), mAP=bool(rows.any()))
-    pen.labels(*points, mAP[rows])
+    pen.head(title, status(history, max_batches, left), measure if rows.any() else "")
+    pen.labels(*points, quality[rows])
     return image
 
 
@@ -198,15 +199,22 @@ def frame(sketch: Sketch, x: Axis, y: Axis, percent: Axis | None, steps: Sequenc
         sketch.line(np.array([x0, x1]), np.array([y0, y1]), _MARK, 1)
 
 
+def measured(history: History) -> tuple[str, np.ndarray]:
+    """What evaluations measured, and its values, NaN where there was none."""
+    accuracy = np.array(history.accuracy)
+    return ("accuracy", accuracy) if np.isfinite(accuracy).any() else ("mAP", np.array(history.mAP))
+
+
 def status(history: History, max_batches: int, left: float | None) -> str:
     """How the run stands, in a line."""
     if not history.iteration:
         return ""
-    mAP = np.array(history.mAP)
+    measure, quality = measured(history)
     parts = [f"iteration {history.iteration[-1]:,.0f} of {max_batches:,}", f"average loss {history.avg_loss[-1]:.4g}"]
-    if np.isfinite(mAP).any():
-        best = int(np.nanargmax(mAP))
-        parts += [f"mAP {mAP[np.isfinite(mAP)][-1]:.1%}", f"best {mAP[best]:.1%} at {history.iteration[best]:,.0f}"]
+    if np.isfinite(quality).any():
+        best = int(np.nanargmax(quality))
+        newest = quality[np.isfinite(quality)][-1]
+        parts += [f"{measure} {newest:.1%}", f"best {quality[best]:.1%} at {history.iteration[best]:,.0f}"]
     if left is not None:
         parts += [f"{duration(left)} left" if history.iteration[-1] < max_batches else "done"]
     return ",  ".join(parts)
@@ -256,24 +264,24 @@ class Pen:
                 self.stamp(mask, (middle, _TOP - 11), _FAINT, 0.5)
                 free = middle + mask.shape[1] / 2 + 8
 
-    def head(self, title: str, stand: str, *, mAP: bool) -> None:
-        """Title, how the run stands, and which line is which."""
+    def head(self, title: str, stand: str, measure: str) -> None:
+        """Title, how the run stands, and which line is which; `measure`: of what evaluations gave, or ""."""
         self.text(stand, (_RIGHT, 54), _INK, side=1)
         name = "".join(c if c.isprintable() else " " for c in title.encode("utf-8", "replace").decode())
         self.stamp(fitted(self.font, self.font.plain(name), 20, _RIGHT - _LEFT), (_LEFT, 26), _INK)
         at = _LEFT
-        for label, colour in [("loss", _RAW), ("average loss", _LOSS), *([("mAP", _MAP)] if mAP else [])]:
+        for label, colour in [("loss", _RAW), ("average loss", _LOSS), *([(measure, _MAP)] if measure else [])]:
             self.image[53:56, at : at + 22] = colour
             at += 50 + self.text(label, (at + 28, 54), _INK)
 
-    def labels(self, x: np.ndarray, y: np.ndarray, mAP: np.ndarray) -> None:
+    def labels(self, x: np.ndarray, y: np.ndarray, quality: np.ndarray) -> None:
         """The values of mAP: the newest, the best, the first, and others that are not near one of those before."""
         taken = np.empty((0, 4))
-        first = [mAP.size - 1, int(mAP.argmax()), 0] if mAP.size else []
-        for i in dict.fromkeys([*first, *range(mAP.size)]):
+        first = [quality.size - 1, int(quality.argmax()), 0] if quality.size else []
+        for i in dict.fromkeys([*first, *range(quality.size)]):
             if i not in first and np.abs(taken[:, ::2].mean(1) - x[i]).min() < _APART:
                 continue
-            mask = self.font.mask(f"{mAP[i]:.1%}", _POINT)
+            mask = self.font.mask(f"{quality[i]:.1%}", _POINT)
             start = min(max(x[i] - mask.shape[1] / 2, _LEFT + 4), _RIGHT - mask.shape[1] - 4)
             boxes = np.add([[0, up - 8, mask.shape[1], up + 8] for up in (-16, 16)], [start, y[i], start, y[i]])
             cost = [

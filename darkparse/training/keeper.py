@@ -44,7 +44,7 @@ class Keeper:
         self.records.add(row)
         if self.board is not None:
             self.board.add(row)
-        if row.iteration % CHART_EVERY == 0 or row.mAP is not None or row.iteration == self.net.max_batches:
+        if row.iteration % CHART_EVERY == 0 or row.is_evaluated or row.iteration == self.net.max_batches:
             self.draw()
 
     def rewind(self, iteration: int) -> None:

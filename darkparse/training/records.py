@@ -22,7 +22,7 @@ class Row:
         rate: the learning rate that was used
         width, height: of the network's input, px
         skipped: the weights were left as they were
-        mAP: 0..1, where it was evaluated
+        mAP, accuracy: 0..1, where it was evaluated; a detector has the one, a classifier the other
         seconds: from the end of the iteration before to the end of this one
         images_per_second: of this iteration
     """
@@ -36,9 +36,15 @@ class Row:
     height: int
     skipped: bool = False
     mAP: float | None = None
+    accuracy: float | None = None
     seconds: float = 0.0
     images_per_second: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether it says how good the network is."""
+        return self.mAP is not None or self.accuracy is not None
 
 
 COLUMNS = tuple(Row.__dataclass_fields__)[:-1]  # of results.csv; those of the terms come behind them
@@ -46,15 +52,16 @@ TIMING = ("seconds", "images_per_second")  # the only columns in which a run tha
 
 
 class History:
-    """The curves of a run, a value a row; mAP is NaN where it was not evaluated."""
+    """The curves of a run, a value a row; mAP and accuracy are NaN where it was not evaluated."""
 
     def __init__(self) -> None:
-        self.iteration, self.loss, self.avg_loss, self.mAP = array("d"), array("d"), array("d"), array("d")
+        self.iteration, self.loss, self.avg_loss = array("d"), array("d"), array("d")
+        self.mAP, self.accuracy = array("d"), array("d")
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Append a row, given by its columns."""
         for name, column in vars(self).items():
-            value = values[name]
+            value = values.get(name)
             column.append(float("nan") if value in ("", None) else float(value))
 
 
@@ -159,6 +166,7 @@ def describe(row: Row, max_batches: int, left: float) -> str:
         "skipped," if row.skipped else "",
         f"loss {row.loss:.4g}, average {row.avg_loss:.4g},",
         "" if row.mAP is None else f"mAP {row.mAP:.1%},",
+        "" if row.accuracy is None else f"accuracy {row.accuracy:.1%},",
         f"{duration(left)} left, {row.images_per_second:.3g} images/s, rate {row.rate:.3g}, {row.width}x{row.height}"
         + "".join(f", {name} {value:.4g}" for name, value in row.terms.items()),
     ]
@@ -186,7 +194,7 @@ class Progress:
         self.left = self.pace * max(self.max_batches - row.iteration, 0)
         self.silent += row.seconds
         line = describe(row, self.max_batches, self.left)
-        stays = row.skipped or row.mAP is not None or row.iteration >= self.max_batches
+        stays = row.skipped or row.is_evaluated or row.iteration >= self.max_batches
         if self.columns is not None:
             return f"\r{line[: self.columns - 1]}\x1b[K{chr(10) * stays}"
         if self.silent < _PAUSE and not stays:
@@ -196,7 +204,7 @@ class Progress:
 
 
 class TensorBoard:
-    """The same for TensorBoard: loss, average, terms, rate and mAP."""
+    """The same for TensorBoard: loss, average, terms, rate, mAP or accuracy."""
 
     def __init__(self, folder: str | Path, iteration: int = 0) -> None:
         """Scalars into a folder; those behind `iteration`, where the run goes on, are replaced.
@@ -214,8 +222,8 @@ class TensorBoard:
         """Append an iteration."""
         values = {"loss": row.loss, "avg_loss": row.avg_loss, "rate": row.rate}
         values |= {f"terms/{name}": value for name, value in row.terms.items()}
-        if row.mAP is not None:
-            values["mAP"] = row.mAP
+        measured = {"mAP": row.mAP, "accuracy": row.accuracy}
+        values |= {name: value for name, value in measured.items() if value is not None}
         for name, value in values.items():
             self.writer.add_scalar(name, value, row.iteration)
 

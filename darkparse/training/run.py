@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -63,13 +64,14 @@ class Plan:
 
     start: of which file of weights it began, by content; minibatches: gives those of the iterations behind one, a list
     each, for a seed and the sizes of the network's input;
-    evaluate: how good the network is, 0..1; every: iterations between two evaluations
+    evaluate: how good the network is, 0..1, by mAP or accuracy; what else it gives are terms
+    every: iterations between two evaluations
     """
 
     start: str
     backup: Backup
     minibatches: Minibatches
-    evaluate: Callable[[], float] | None = None
+    evaluate: Callable[[], dict[str, float]] | None = None
     every: int = 0
 
 
@@ -137,12 +139,13 @@ class Run:
         self.account(outcome, iteration, notes)
         self.ema.step(iteration)
         height, width = batches[0].images.shape[2:]
-        value = self.evaluate_if_due(iteration, notes)
+        quality = self.evaluate_if_due(iteration, notes)
         before, self.clock = self.clock, time.perf_counter()
         seconds = self.clock - before
         row = Row(
-            iteration, state.seen, outcome.loss, state.avg_loss, rate, width, height, bool(outcome.skipped), value,
-            seconds, self.batch / seconds, outcome.terms,
+            iteration, state.seen, outcome.loss, state.avg_loss, rate, width, height, bool(outcome.skipped),
+            quality.pop("mAP", None), quality.pop("accuracy", None), seconds, self.batch / seconds,
+            outcome.terms | quality,
         )  # fmt: skip
         return row, notes
 
@@ -165,24 +168,25 @@ class Run:
         draw = float(self.state.draw(SIZES, schedule.period(iteration)).random())
         return schedule.size(self.net, random, iteration, draw)
 
-    def evaluate_if_due(self, iteration: int, notes: list[str]) -> float | None:
-        """How good the network is, 0..1, where it is time to look; the best so far is saved."""
+    def evaluate_if_due(self, iteration: int, notes: list[str]) -> dict[str, float]:
+        """How good the network is, where it is time to look, else nothing; the best so far is saved."""
         state, plan = self.state, self.plan
         due = max(state.evaluated + plan.every, self.net.burn_in)
         if plan.evaluate is None or (iteration < due and iteration != self.net.max_batches):
-            return None
+            return {}
         state.evaluated = iteration
-        value = None
+        quality: dict[str, float] = {}
         if self.team.leads:
             try:
-                value = plan.evaluate()
+                quality = plan.evaluate()
             except DarkparseError as why:
                 notes.append(f"iteration {iteration}: no evaluation: {why}")
-            if value is not None and value >= state.best:
+            value = quality.get("mAP", quality.get("accuracy", -math.inf))
+            if value >= state.best:
                 state.best = value
                 self.save("best")
         self.team.wait()
-        return value
+        return quality
 
     def start(self, weights: str | Path | None, *, clear: bool) -> Iterator[str]:
         """Begin with a file of weights, perhaps of the first layers alone, or with random numbers.
