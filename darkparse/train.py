@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from .classify import TOP, count_classes
-from .data import Data, find_cfg, read_data
+from .data import Data, find_cfg, given_names, read_data
 from .dataset import Batch, Loader, Samples, class_words, open_samples
 from .dataset.classification import index_classes
 from .dataset.index import Index, index_boxes, listed
@@ -96,6 +96,7 @@ def train(
             evaluation_interval(len(samples.index), graph),
         )
         yield from reports
+        yield from miscounted(given, graph)
         if kept_as_is := stepper.optimiser.untrained:
             yield f"never trained, as in AlexeyAB's Darknet: {', '.join(kept_as_is)}"
         run = Run(stepper, state, plan)
@@ -160,7 +161,7 @@ def evaluation_of(network: Network, data: Data) -> Callable[[], dict[str, float]
     It gives `mAP` at an overlap of .5; of a classifier the `accuracy` of its first guess, and of its first `top=` (5).
 
     Raises:
-        DataError: nothing in the list can be used
+        DataError: nothing in the list can be used, or there are more or fewer names than classes
     """
     graph = network.graph
     images, _ = listed(data, "valid" if "valid" in data.values else "train")
@@ -169,6 +170,8 @@ def evaluation_of(network: Network, data: Data) -> Callable[[], dict[str, float]
         index, labels = index_classes(images, class_words(graph, data)[0], graph.net.channels)
         return partial(accuracies, network, index, labels, top)
     index = index_boxes(images, graph.net.channels, graph.classes)
+    if "names" in data.values:
+        given_names(graph.file, graph.classes, None, data.file, ["names"])
     samples = [(path, index.boxes_of(number)) for number, path in enumerate(index.images)]
     return lambda: {"mAP": evaluate(network, samples).map}
 
@@ -178,6 +181,13 @@ def accuracies(network: Network, index: Index, labels: Sequence[tuple[int, ...]]
     samples = [(path, found[0] if found else NO_CLASS) for path, found in zip(index.images, labels, strict=True)]
     first, few = accuracy(network, samples, top=top)
     return {"accuracy": first, f"top{top}": few}
+
+
+def miscounted(data: Data, graph: Graph) -> Iterator[str]:
+    """A line where `classes=` of the .data file and the cfg disagree."""
+    classes = graph.classes if graph.heads else graph.last.shape.size
+    if (given := data.values.get("classes", str(classes))) != str(classes):
+        yield f"{data.file}: classes={given}, but {graph.file} has {classes} classes, which counts"
 
 
 def evaluation_interval(images: int, graph: Graph) -> int:

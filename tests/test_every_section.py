@@ -10,6 +10,7 @@ import darkparse.layers
 from arithmetic import section_of
 from darkparse import weights
 from darkparse.cfg import parse
+from darkparse.deploy import deploy
 from darkparse.graph import Graph, resolve
 from darkparse.layout import Header, layout, size
 from darkparse.network import Network, empty_network
@@ -59,6 +60,16 @@ def test_forward_gives_the_shape_that_was_inferred(name: str) -> None:
     graph = small(name)
     (out,) = Network(graph).eval()(torch.rand(2, *graph.net.shape))
     assert Shape(*out.shape[1:]) == graph.nodes[-1].shape
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_deployed_it_gives_the_same(name: str) -> None:
+    network = Network(small(name)).eval()
+    images = torch.rand(2, *network.graph.net.shape)
+    (plain,) = network(images)
+    network.reset()
+    (deployed,) = deploy(network)(images)
+    torch.testing.assert_close(deployed, plain)
 
 
 @pytest.mark.parametrize("name", SECTIONS)

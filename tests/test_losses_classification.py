@@ -69,6 +69,13 @@ def test_a_softmax_without_loss_adds_nothing() -> None:
     assert float(scored.cost) == 0
 
 
+def test_a_probability_of_zero_has_a_finite_loss() -> None:
+    """Else the iteration would be skipped, though all its gradients are good."""
+    scored = score("[softmax]\n", torch.tensor([0.0, 200, 0, 0]).view(1, 4, 1, 1), torch.tensor([[1.0, 0, 0, 0]]), NOW)
+    assert scored.delta.flatten().tolist() == [1, -1, 0, 0]
+    assert 80 < float(scored.cost) < 104  # of the smallest positive float32, and of the smallest that is not denormal
+
+
 def test_what_cannot_be_learnt_is_refused() -> None:
     with pytest.raises(GraphError, match=re.escape("[cost]: type=wgan compares two networks")):
         score("[cost]\ntype=wgan\n", RAW.view(1, 4, 1, 1), TRUTH, NOW)

@@ -165,3 +165,40 @@ def test_what_cannot_be_trained_is_refused(tmp_path, net, data, expected):
         cfg.write_text("\n".join(line if old.startswith(f"{key}=") else old for old in cfg.read_text().split("\n")))
     with pytest.raises(DarkparseError, match=expected):
         rows(arguments, tmp_path / "b")
+
+
+def test_names_are_counted_before_an_evaluation(tmp_path):
+    arguments = runs.write(tmp_path / "set", max_batches=1)
+    (tmp_path / "set" / "tiny.names").write_text("a\nb\nc\n")
+    with pytest.raises(DarkparseError, match=r"tiny.names: 3 names, but .*tiny.cfg has 2 classes"):
+        rows(arguments, tmp_path / "b", map=True)
+    assert len(rows(arguments, tmp_path / "b")[0]) == 1  # without, nothing reads them
+
+
+def test_another_number_of_classes_in_the_data_file_is_told(tmp_path):
+    arguments = runs.write(tmp_path / "set", max_batches=1)
+    assert not any("classes=" in line for line in rows(arguments, tmp_path / "b")[1])
+    data = tmp_path / "set" / "tiny.data"
+    data.write_text(data.read_text().replace("classes=2", "classes=7"))
+    assert f"{data}: classes=7, but {arguments[1]} has 2 classes, which counts" in rows(arguments, tmp_path / "c")[1]
+
+
+def test_a_run_goes_on_with_another_batch_at_the_same_iteration(tmp_path):
+    arguments = runs.write(tmp_path / "set", max_batches=4)
+    rows(arguments, tmp_path / "b")
+    cfg = tmp_path / "set" / "tiny.cfg"
+    cfg.write_text(cfg.read_text().replace("batch=8", "batch=4").replace("max_batches=4", "max_batches=6"))
+    done, _ = rows(arguments, tmp_path / "b")
+    assert [(row.iteration, row.seen) for row in done] == [(5, 20), (6, 24)]
+    assert [row.rate for row in done] == pytest.approx([0.002, 0.002])  # burn_in=5 is over, the step at 20 is to come
+
+
+def test_a_layer_whose_weights_have_an_axis_for_places(tmp_path):
+    """[local] of YOLOv1, and its dense layers."""
+    arguments = runs.write(tmp_path / "set", max_batches=2)
+    cfg = tmp_path / "set" / "tiny.cfg"
+    head = "[connected]\noutput=12\nactivation=linear\n\n[detection]\nclasses=2\ncoords=4\nside=1\nnum=2\n"
+    local = "[local]\nsize=3\nstride=1\npad=1\nfilters=4\nactivation=leaky\n\n"
+    cfg.write_text(cfg.read_text().partition("[convolutional]\nfilters=14")[0] + local + head)
+    done, _ = rows(arguments, tmp_path / "b", map=True)
+    assert all(np.isfinite(row.loss) and not row.skipped for row in done)

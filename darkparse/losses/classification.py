@@ -13,6 +13,8 @@ from ..layers.softmax import Softmax
 from ..tree import NOT_MEANT
 from .base import Moment, Scored
 
+SMALLEST = torch.finfo(torch.float32).tiny  # probability: a smaller one has no finite loss, but a good gradient
+
 
 class SoftmaxLoss:
     """Cross-entropy of probabilities.
@@ -32,7 +34,7 @@ class SoftmaxLoss:
         if self.layer.noloss:
             return Scored(torch.zeros_like(output), output.new_zeros(()), {})
         wanted = matching(self.layer, output, truth)
-        delta, cost = wanted - output, torch.where(wanted == 0, 0.0, -output.log())
+        delta, cost = wanted - output, torch.where(wanted == 0, 0.0, -output.clamp_min(SMALLEST).log())
         if self.layer.tree:
             delta, cost = (x.masked_fill(wanted == NOT_MEANT, 0.0) for x in (delta, cost))
         return Scored(delta, cost.sum(), {})

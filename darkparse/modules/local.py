@@ -21,7 +21,7 @@ class LocallyConnected(nn.Module):
     def __init__(self, layer: Local, channels: int, out: Shape) -> None:
         super().__init__()
         fan_in = channels * layer.size**2
-        self.weight = nn.Parameter(torch.empty(out.h * out.w, out.c, channels, layer.size, layer.size))
+        self.weight = nn.Parameter(torch.empty(out.h * out.w, out.c, fan_in))
         self.bias = nn.Parameter(torch.zeros(out.c, out.h, out.w))
         nn.init.uniform_(self.weight, -((2 / fan_in) ** 0.5), (2 / fan_in) ** 0.5)
         self.size, self.stride, self.pad = layer.size, layer.stride, layer.pad
@@ -30,6 +30,6 @@ class LocallyConnected(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to `(B, filters, h, w)`."""
         patches = F.unfold(x, self.size, padding=self.pad, stride=self.stride)  # (B, C k k, L)
-        y = torch.einsum("lnk,bkl->bnl", self.weight.flatten(2), patches)
+        y = torch.einsum("lnk,bkl->bnl", self.weight, patches)
         result: Tensor = self.activation(y.reshape(len(x), *self.bias.shape) + self.bias)
         return result

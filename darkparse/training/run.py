@@ -253,6 +253,8 @@ class Run:
         self.stepper.optimiser.load_state_dict(saved["optimiser"])
         self.ema.load_state_dict(saved["ema"])
         self.stepper.load_state_dict(saved["stepper"])
+        if self.state.seen // self.batch != self.state.iteration:  # of another batch=: iterations count, as in Darknet
+            self.state.seen = self.state.iteration * self.batch
 
     def go_back(self) -> str:
         """Return to the last checkpoint, with other random numbers.
