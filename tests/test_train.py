@@ -1,5 +1,6 @@
 """`darkparse train`: files, evaluation, trouble on the way, several processes."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import runs
 from darkparse.errors import DarkparseError
 from darkparse.train import train
 from darkparse.training import step
-from darkparse.training.records import Row
+from darkparse.training.records import TIMING, Row
 
 
 def rows(arguments, backup, **options):
@@ -133,6 +134,13 @@ def weights(path):
     return np.fromfile(path, "<f4", offset=20)
 
 
+def results(path):
+    """What results.csv says of the last iteration, but for its time."""
+    with open(path, encoding="utf-8", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    return {name: float(value) for name, value in last.items() if value and name not in TIMING}
+
+
 def test_two_processes_train_as_one(tmp_path):
     arguments = runs.write(tmp_path / "set", max_batches=5, net="hue=.1")
     text = (tmp_path / "set" / "tiny.cfg").read_text().replace("probability=.1", "probability=0")
@@ -147,6 +155,8 @@ def test_two_processes_train_as_one(tmp_path):
     assert team.returncode == 0, team.stderr[-3000:]
     one, two = (weights(tmp_path / name / "tiny_final.weights") for name in ("one", "two"))
     np.testing.assert_allclose(two, one, atol=1e-5, rtol=0)
+    one, two = (results(tmp_path / name / "results.csv") for name in ("one", "two"))
+    assert two == pytest.approx(one, rel=1e-4)
 
 
 @pytest.mark.parametrize(

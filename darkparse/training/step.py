@@ -135,7 +135,7 @@ class Stepper:
             normalizer = getattr(self.network.graph.nodes[index].layer, "delta_normalizer", 1.0)
             gradients.append((scored.delta * (-normalizer * self.scale)).to(output.dtype))
             costs.append(scored.cost)
-            tally.add(scored.terms, len(images) * self.team.size / self.batch)
+            tally.add(scored.terms, len(images) / self.batch)
         torch.autograd.backward(list(outputs.values()), gradients)
         return torch.stack(costs).mean()
 
