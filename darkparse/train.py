@@ -17,6 +17,7 @@ from .data import Data, find_cfg, given_names, read_data
 from .dataset import Batch, Loader, Samples, class_words, open_samples
 from .dataset.classification import index_classes
 from .dataset.index import Index, index_boxes, listed
+from .dataset.loader import cores
 from .errors import CheckpointError, DarkparseError, refuse, warn
 from .evaluate import accuracy, evaluate
 from .graph import Graph, read_graph
@@ -87,9 +88,9 @@ def train(
         samples, reports = open_samples(graph, given)
         network = network_on(choose_device(own_device(device, team)), graph, team)
         stepper = Stepper(network, precision, team, true_gradient=true_gradient)
-        state = State(team.agree(secrets.randbelow(2**32) if seed is None else seed))
+        chosen = team.agree(secrets.randbelow(2**32) if seed is None else seed)
+        state = State(chosen, digest(weights) if weights else "")
         plan = Plan(
-            digest(weights) if weights else "",
             kept,
             minibatches_of(samples, graph, workers, team),
             evaluation_of(network, given) if map else None,
@@ -141,15 +142,16 @@ def own_device(device: str, team: Team) -> str:
 def minibatches_of(samples: Samples, graph: Graph, workers: int | None, team: Team) -> Minibatches:
     """What gives the mini-batches of the iterations behind one, a list for each iteration."""
     net = graph.net
+    each = max(1, cores() // team.local_size) if workers is None else workers
 
     def minibatches(start: int, seed: int, size: Callable[[int], Size]) -> Iterator[list[Batch]]:
         loader = Loader(
             samples, batch=net.batch, subdivisions=net.subdivisions, size=size, start=start, stop=net.max_batches,
-            seed=seed, workers=workers, rank=team.rank, world=team.size,
+            seed=seed, workers=each, rank=team.rank, world=team.size,
         )  # fmt: skip
         with loader:
-            each = iter(loader)
-            while one := list(islice(each, net.subdivisions)):
+            loaded = iter(loader)
+            while one := list(islice(loaded, net.subdivisions)):
                 yield one
 
     return minibatches
@@ -219,7 +221,7 @@ def begin(run: Run, weights: str | Path | None, *, clear: bool) -> Iterator[str]
     yield from problems
     if saved is not None:
         own = weights is not None and os.path.realpath(weights) == os.path.realpath(kept.weights("last"))
-        if saved["start"] != run.plan.start and not own:
+        if saved["state"]["start"] != run.state.start and not own:
             raise CheckpointError(
                 f"{kept.checkpoint}: of a run that began with other weights; expected the same, or --clear to begin "
                 "anew, or another --backup"

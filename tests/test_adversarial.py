@@ -55,3 +55,16 @@ def test_the_network_sees_less_and_learns_nothing(cfg: Any) -> None:
     network.eval().requires_grad_(False)
     sure = [float(raw[:, 4].sigmoid().mean()) for one in (images, after) for raw in network(one)]
     assert sure[1] < sure[0]
+
+
+def test_too_little_memory_for_it_leaves_the_network_in_training(cfg: Any, monkeypatch: Any) -> None:
+    network = Network(read_graph(cfg(NET + CONV + HEAD)))
+    model, images = Trainable(network), torch.rand(1, 3, 32, 32)
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(model, "forward", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        moved(model, {}, images, torch.zeros(1, 5, 5), (Moment(32, 32, 2), 51))
+    assert network.layers[0].norm.training

@@ -1,9 +1,11 @@
 """`darkparse train`: files, evaluation, trouble on the way, several processes."""
 
 import csv
+import itertools
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,6 +94,64 @@ def test_losses_that_stay_nan_lead_back_and_then_to_an_error(tmp_path, monkeypat
         told.extend(train(*arguments, backup=tmp_path / "b", seed=3, device="cpu", workers=0))
     back = [line for line in told if isinstance(line, str) and "back to iteration 10" in line]
     assert len(back) == 3
+
+
+def trouble_at(monkeypatch, batches):
+    """Let batches give no finite loss, by their number in the order in which they are trained on, from 1."""
+    original, count = step.Stepper.trouble, itertools.count(1)
+
+    def trouble(self, loss, gradients):
+        return "the loss is nan" if next(count) in batches else original(self, loss, gradients)
+
+    monkeypatch.setattr(step.Stepper, "trouble", trouble)
+
+
+def test_amid_trouble_no_checkpoint_is_written(tmp_path, monkeypatch):
+    arguments = runs.write(tmp_path / "set", max_batches=40, data="savelast=4")
+    trouble_at(monkeypatch, range(11, 1000))  # a checkpoint would be due after 12
+    told = []
+    with pytest.raises(DarkparseError, match="expected a lower learning_rate"):
+        told.extend(train(*arguments, backup=tmp_path / "b", seed=3, device="cpu", workers=0))
+    assert sum("back to iteration 8" in line for line in told if isinstance(line, str)) == 3
+
+
+def test_the_best_weights_outlive_a_return(tmp_path, monkeypatch):
+    arguments = runs.write(tmp_path / "set", max_batches=9, data="savelast=2")
+    cfg = tmp_path / "set" / "tiny.cfg"
+    cfg.write_text(cfg.read_text().replace("burn_in=5", "burn_in=0"))
+    monkeypatch.setattr("darkparse.train.LEAST_BETWEEN", 3)
+    monkeypatch.setattr("darkparse.train.EPOCHS", 0)
+    values = iter([0.9, 0.5, 0.6, 0.7, 0.8])
+    monkeypatch.setattr("darkparse.train.evaluate", lambda *_: SimpleNamespace(map=next(values)))
+    trouble_at(monkeypatch, range(4, 9))
+    best, best_bytes, told = tmp_path / "b" / "tiny_best.weights", b"", []
+    for event in train(*arguments, backup=tmp_path / "b", seed=3, device="cpu", workers=0, map=True):
+        told.append(str(event))
+        if isinstance(event, Row) and event.mAP == 0.9:
+            best_bytes = best.read_bytes()
+    assert any("back to iteration 2" in line for line in told)
+    assert best.read_bytes() == best_bytes
+
+
+def test_weights_that_have_seen_images_are_not_evaluated_at_once(tmp_path, monkeypatch):
+    """Darknet counts from where the weights are: src/detector.c train_detector, iter_map."""
+    arguments = runs.write(tmp_path / "set", max_batches=10)
+    rows(arguments, tmp_path / "b")
+    cfg = tmp_path / "set" / "tiny.cfg"
+    cfg.write_text(cfg.read_text().replace("max_batches=10", "max_batches=17"))
+    monkeypatch.setattr("darkparse.train.LEAST_BETWEEN", 3)
+    monkeypatch.setattr("darkparse.train.EPOCHS", 0)
+    done, _ = rows([*arguments, tmp_path / "b" / "tiny_final.weights"], tmp_path / "c", map=True)
+    assert [row.iteration for row in done if row.mAP is not None] == [13, 16, 17]
+
+
+def test_going_on_from_last_weights_does_not_shut_out_the_first_command(tmp_path):
+    arguments = runs.write(tmp_path / "set", max_batches=4, data="savelast=2")
+    for weights, most in (((), 6), ((tmp_path / "b" / "tiny_last.weights",), 8), ((), 10)):
+        rows([*arguments, *weights], tmp_path / "b")
+        cfg = tmp_path / "set" / "tiny.cfg"
+        cfg.write_text(cfg.read_text().replace(f"max_batches={most - 2}", f"max_batches={most}"))
+    assert (tmp_path / "b" / "tiny_final.weights").read_bytes()[12:20] == (8 * 8).to_bytes(8, "little")
 
 
 def test_a_mini_batch_that_does_not_fit_is_divided(tmp_path, monkeypatch):

@@ -43,8 +43,10 @@ def moved(
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.eval()
-    outputs = model(start, iteration)
-    model.train().minibatch = minibatch
+    try:
+        outputs = model(start, iteration)
+    finally:
+        model.train().minibatch = minibatch
     deltas = []
     for index, output in outputs.items():
         layer, raw = nodes[index].layer, output.detach()

@@ -51,6 +51,9 @@ class Keeper:
         """Forget what comes after an iteration."""
         if self.records is not None:
             self.records.rewind(iteration)
+        if self.board is not None:
+            self.board.close()
+            self.board = TensorBoard(self.backup.tensorboard, iteration)
 
     def draw(self) -> None:
         """Draw the chart."""

@@ -111,6 +111,7 @@ def check_trainable(graph: Graph, complain: Complain = warn) -> None:
 
 _REFUSED = ("track", "contrastive", "unsupervised")
 _IGNORED = (
+    "dynamic_minibatch",
     "try_fix_nan",
     "weights_reject_freq",
     "equidistant_point",

@@ -40,6 +40,7 @@ class State:
     """Where a run stands, besides its tensors; all of it goes into the checkpoint."""
 
     seed: int
+    start: str = ""  # the file of weights that it began with, by content
     iteration: int = 0  # that are done
     seen: int = 0  # images; those that the first weights had seen with them
     avg_loss: float = -1.0  # none yet
@@ -62,13 +63,11 @@ class State:
 class Plan:
     """What a run does besides its iterations.
 
-    start: of which file of weights it began, by content; minibatches: gives those of the iterations behind one, a list
-    each, for a seed and the sizes of the network's input;
+    minibatches: gives those of the iterations behind one, a list each, for a seed and the sizes of the network's input
     evaluate: how good the network is, 0..1, by mAP or accuracy; what else it gives are terms
     every: iterations between two evaluations
     """
 
-    start: str
     backup: Backup
     minibatches: Minibatches
     evaluate: Callable[[], dict[str, float]] | None = None
@@ -200,7 +199,8 @@ class Run:
             return
         header, layers = weights_file.load(self.network, weights, partial=True)
         seen = 0 if clear else header.seen
-        self.state.seen, self.state.iteration = seen, seen // self.batch
+        self.state.seen = seen
+        self.state.iteration = self.state.evaluated = seen // self.batch
         yield f"{weights}: {layers} of {len(self.network.layers)} layers, {header.seen:,} images seen"
 
     def save_if_due(self, iteration: int) -> None:
@@ -209,8 +209,8 @@ class Run:
             self.save(iteration)
         if iteration == self.net.max_batches:
             self.save("final")  # before the checkpoint: what says that the run is done comes last
-        if self.plan.backup.is_last(iteration) or iteration == self.net.max_batches:
-            self.save_last()
+        if (self.plan.backup.is_last(iteration) and not self.state.skipped) or iteration == self.net.max_batches:
+            self.save_last()  # not amid trouble: there must be something to go back to
 
     def save(self, kind: str | int) -> None:
         """Write `<base>_<kind>.weights`, as Darknet does."""
@@ -230,7 +230,6 @@ class Run:
             self.plan.backup.checkpoint,
             {
                 "state": asdict(self.state),
-                "start": self.plan.start,
                 "layout": shapes(self.network),
                 "network": self.network.state_dict(),
                 "optimiser": self.stepper.optimiser.state_dict(),
@@ -263,13 +262,14 @@ class Run:
             DarkparseError: there is none, or it did so too often
         """
         bad = f"{BAD_IN_A_ROW} iterations in a row gave no finite loss or gradient"
-        returns = self.state.returns + 1
+        returns, best = self.state.returns + 1, self.state.best
         saved, _ = checkpoint.read(self.plan.backup.checkpoint)
         if saved is None or returns > MOST_RETURNS:
             remedy = "expected a lower learning_rate or a longer burn_in"
             raise DarkparseError(f"{self.network.graph.file}: {bad}; {remedy}")
         self.restore(saved)
         self.state.returns, self.state.skipped = returns, 0
+        self.state.best = best  # its file is still there
         return f"{bad}; back to iteration {self.state.iteration}, with other images"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -111,10 +111,11 @@ class Stepper:
         tally, seen = Tally(), turn.seen
         paths: list[str] = []
         self.model.begin()
-        for part in self.divided(batches):
-            seen += len(part.images) * self.team.size
-            total += self.accumulate(part, turn._replace(seen=seen), tally)
-            paths += part.paths
+        for batch in batches:
+            seen += self.batch // self.net.subdivisions
+            paths += batch.paths
+            for part in self.divided(batch):
+                total += self.accumulate(part, turn._replace(seen=seen), tally)
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         self.team.sum([total, *tally.sums.values(), *gradients])
         loss = float(total) / self.batch
@@ -153,7 +154,7 @@ class Stepper:
         return next((f"{what} is {x}" for what, x in (("the loss", loss), ("a gradient", norm)) if x - x != 0), "")
 
     def overflows(self, outcome: Outcome) -> bool:
-        """Whether fp16 had no room for a gradient: its scale is halved then, and doubled when that was not so for long."""
+        """Whether fp16 had no room for a gradient: the scale is halved then, and doubled when it long had."""
         if outcome.skipped and math.isfinite(outcome.loss) and self.scale > 1:
             self.scale, self.steady = self.scale / 2, 0
             return True
@@ -184,13 +185,12 @@ class Stepper:
             )
         self.parts *= 2
 
-    def divided(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The mini-batches, each in `parts` parts."""
-        for batch in batches:
-            size = -(-len(batch.images) // self.parts)
-            for at in range(0, len(batch.images), size):
-                rows = slice(at, at + size)
-                yield batch._replace(images=batch.images[rows], truth=batch.truth[rows], paths=batch.paths[rows])
+    def divided(self, batch: Batch) -> Iterator[Batch]:
+        """A mini-batch in `parts` parts."""
+        size = -(-len(batch.images) // self.parts)
+        for at in range(0, len(batch.images), size):
+            rows = slice(at, at + size)
+            yield batch._replace(images=batch.images[rows], truth=batch.truth[rows], paths=batch.paths[rows])
 
 
 class Tally:

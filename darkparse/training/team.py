@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import DarkparseError
+from ..modules.norm import CrossIterationNorm
+
+PATIENCE = timedelta(days=1)  # of the others while the leading process evaluates
 
 
 class Team(NamedTuple):
@@ -23,6 +28,7 @@ class Team(NamedTuple):
     rank: int = 0
     size: int = 1
     local_rank: int = 0  # on its machine
+    local_size: int = 1  # processes there
 
     @property
     def leads(self) -> bool:
@@ -80,8 +86,9 @@ def join(device: str) -> Team:
         return Team()
     cuda = device != "cpu" and torch.cuda.is_available()
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if cuda else "gloo")
-    team = Team(dist.get_rank(), size, int(os.environ.get("LOCAL_RANK", "0")))
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+    place, places = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    team = Team(dist.get_rank(), size, place, places)
     if cuda:
         torch.cuda.set_device(team.local_rank)
     return team
@@ -115,30 +122,39 @@ def summed(x: Tensor) -> Tensor:
     return total
 
 
-class TeamNorm(nn.BatchNorm2d):
+class TeamNorm(_BatchNorm):
     """Batch norm over the images of all processes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(B, C, H, W)` to the same."""
+        """`(B, C)` or `(B, C, H, W)` to the same."""
         if not self.training:
             return super().forward(x)
-        dims = (0, 2, 3)
+        dims = (0, *range(2, x.ndim))
         count = x.new_tensor(x.numel() / x.shape[1], dtype=torch.float32)
         dist.all_reduce(count)
-        wide = x.float()
-        mean = summed(wide.sum(dims)) / count
-        centred = wide - mean[:, None, None]
-        variance = summed(centred.square().sum(dims)) / count
+        rows = x.float().movedim(1, -1)  # channels last
+        mean = summed(x.float().sum(dims)) / count
+        centred = rows - mean
+        variance = summed(centred.square().flatten(0, -2).sum(0)) / count
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        scale = (self.weight * torch.rsqrt(variance + self.eps))[:, None, None]
-        shift = 0 if self.bias is None else self.bias[:, None, None]
-        y: Tensor = (centred * scale + shift).to(x.dtype)
-        return y
+        y: Tensor = centred * (self.weight * torch.rsqrt(variance + self.eps)) + self.bias
+        return y.movedim(-1, 1).to(x.dtype)
+
+
+class TeamNorm1d(TeamNorm, nn.BatchNorm1d):
+    """That of [connected]."""
+
+
+class TeamNorm2d(TeamNorm, nn.BatchNorm2d):
+    """That of everything else."""
+
+
+NORMS: dict[type, type] = {nn.BatchNorm1d: TeamNorm1d, nn.BatchNorm2d: TeamNorm2d}
 
 
 def share_norms(module: nn.Module, team: Team) -> None:
@@ -146,5 +162,12 @@ def share_norms(module: nn.Module, team: Team) -> None:
     if team.size == 1:
         return
     for each in module.modules():
-        if type(each) is nn.BatchNorm2d:
-            each.__class__ = TeamNorm
+        each.__class__ = NORMS.get(type(each), type(each))
+        if isinstance(each, CrossIterationNorm):
+            each.share = reduced
+
+
+def reduced(x: Tensor) -> Tensor:
+    """The sum over all processes, in place."""
+    dist.all_reduce(x)
+    return x
