@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .graph import read_graph as read_graph
     from .layout import Header as Header
     from .network import Network as Network
+    from .training.train import train as train
     from .weights import load as load_weights
     from .weights import save as save_weights
 
@@ -40,6 +41,7 @@ _WHERE = {
     "load_weights": ("weights", "load"),
     "read_graph": ("graph", "read_graph"),
     "save_weights": ("weights", "save"),
+    "train": ("training.train", "train"),
 }
 
 __version__ = "0.1.0"
@@ -62,6 +64,7 @@ __all__ = [
     "load_weights",
     "read_graph",
     "save_weights",
+    "train",
 ]
 
 

@@ -15,3 +15,4 @@ def test_every_package_is_installed() -> None:
 
 def test_every_name_can_be_imported() -> None:
     assert all(hasattr(darkparse, name) for name in darkparse.__all__)
+    assert callable(darkparse.train)  # no module has taken its place

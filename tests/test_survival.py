@@ -22,7 +22,7 @@ KILLER = """
 import os, random, signal, sys, time
 import torch
 torch.set_num_threads(1)
-from darkparse.train import train
+from darkparse.training.train import train
 data, cfg, backup, kills = *sys.argv[1:4], int(sys.argv[4])
 random.seed(5)
 for kill in range(kills):

@@ -2,7 +2,9 @@
 
 import csv
 import itertools
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -13,9 +15,10 @@ import torch
 
 import runs
 from darkparse.errors import DarkparseError
-from darkparse.train import train
 from darkparse.training import step
 from darkparse.training.records import TIMING, Row
+from darkparse.training.team import Team
+from darkparse.training.train import train
 
 
 def rows(arguments, backup, **options):
@@ -119,10 +122,10 @@ def test_the_best_weights_outlive_a_return(tmp_path, monkeypatch):
     arguments = runs.write(tmp_path / "set", max_batches=9, data="savelast=2")
     cfg = tmp_path / "set" / "tiny.cfg"
     cfg.write_text(cfg.read_text().replace("burn_in=5", "burn_in=0"))
-    monkeypatch.setattr("darkparse.train.LEAST_BETWEEN", 3)
-    monkeypatch.setattr("darkparse.train.EPOCHS", 0)
+    monkeypatch.setattr("darkparse.training.train.LEAST_BETWEEN", 3)
+    monkeypatch.setattr("darkparse.training.train.EPOCHS", 0)
     values = iter([0.9, 0.5, 0.6, 0.7, 0.8])
-    monkeypatch.setattr("darkparse.train.evaluate", lambda *_: SimpleNamespace(map=next(values)))
+    monkeypatch.setattr("darkparse.training.train.evaluate", lambda *_: SimpleNamespace(map=next(values)))
     trouble_at(monkeypatch, range(4, 9))
     best, best_bytes, told = tmp_path / "b" / "tiny_best.weights", b"", []
     for event in train(*arguments, backup=tmp_path / "b", seed=3, device="cpu", workers=0, map=True):
@@ -139,8 +142,8 @@ def test_weights_that_have_seen_images_are_not_evaluated_at_once(tmp_path, monke
     rows(arguments, tmp_path / "b")
     cfg = tmp_path / "set" / "tiny.cfg"
     cfg.write_text(cfg.read_text().replace("max_batches=10", "max_batches=17"))
-    monkeypatch.setattr("darkparse.train.LEAST_BETWEEN", 3)
-    monkeypatch.setattr("darkparse.train.EPOCHS", 0)
+    monkeypatch.setattr("darkparse.training.train.LEAST_BETWEEN", 3)
+    monkeypatch.setattr("darkparse.training.train.EPOCHS", 0)
     done, _ = rows([*arguments, tmp_path / "b" / "tiny_final.weights"], tmp_path / "c", map=True)
     assert [row.iteration for row in done if row.mAP is not None] == [13, 16, 17]
 
@@ -152,6 +155,35 @@ def test_going_on_from_last_weights_does_not_shut_out_the_first_command(tmp_path
         cfg = tmp_path / "set" / "tiny.cfg"
         cfg.write_text(cfg.read_text().replace(f"max_batches={most - 2}", f"max_batches={most}"))
     assert (tmp_path / "b" / "tiny_final.weights").read_bytes()[12:20] == (8 * 8).to_bytes(8, "little")
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    arguments = runs.write(tmp_path / "set", max_batches=3)
+    first = train(*arguments, backup=tmp_path / "b", seed=3, device="cpu", workers=0)
+    assert any(isinstance(event, Row) for event in first)  # which reads it up to its first row
+    with pytest.raises(DarkparseError, match="another run writes to it; expected another --backup"):
+        rows(arguments, tmp_path / "b")
+    first.close()
+    assert len(rows(arguments, tmp_path / "b")[0]) == 3
+
+
+def test_a_team_that_does_not_share_its_folder_is_refused(tmp_path, monkeypatch):
+    arguments = runs.write(tmp_path / "set", max_batches=3)
+    monkeypatch.setattr(Team, "agree", lambda _, number: 2 if number == 0 else number)  # rank 0 goes on after 2
+    with pytest.raises(DarkparseError, match="expected one that all machines see"):
+        rows(arguments, tmp_path / "b")
+
+
+def test_closed_early_it_leaves_nothing_behind(tmp_path):
+    arguments = runs.write(tmp_path / "set", max_batches=400)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    run = train(*arguments, backup=tmp_path / "b", seed=3, device="cpu", workers=1)
+    assert any(isinstance(event, Row) for event in run)
+    assert multiprocessing.active_children()
+    run.close()
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert not multiprocessing.active_children()
+    assert (tmp_path / "b" / "results.csv").read_text().count("\n") >= 2
 
 
 def test_a_mini_batch_that_does_not_fit_is_divided(tmp_path, monkeypatch):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from darkparse.errors import DarkparseError
-from darkparse.train import train
 from darkparse.training.records import Row
+from darkparse.training.train import train
 
 CFG = """[net]
 batch=16
@@ -82,8 +82,8 @@ def test_it_learns_and_says_how_often_it_is_right(tmp_path):
 
 def test_the_best_weights_are_those_with_most_right_first_guesses(tmp_path, monkeypatch):
     values = iter([(0.5, 1.0), (0.75, 0.9), (0.5, 1.0)])
-    monkeypatch.setattr("darkparse.train.accuracy", lambda *_, **__: next(values))
-    monkeypatch.setattr("darkparse.train.LEAST_BETWEEN", 3)
+    monkeypatch.setattr("darkparse.training.train.accuracy", lambda *_, **__: next(values))
+    monkeypatch.setattr("darkparse.training.train.LEAST_BETWEEN", 3)
     rows(write(tmp_path, max_batches=9), tmp_path / "b", map=True)
     assert (tmp_path / "b" / "c_best.weights").read_bytes()[12:20] == (6 * 16).to_bytes(8, "little")  # images seen
 

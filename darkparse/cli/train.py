@@ -67,9 +67,9 @@ def chosen_device(options: dict[str, object]) -> object:
 
 def run(data: str, cfg: str, weights: str | None, options: dict[str, object]) -> None:
     """Train, and show how it goes."""
-    from ..train import train
     from ..training.records import Progress, Row
     from ..training.run import Begin
+    from ..training.train import train
 
     options.pop("dont_show")
     options["map"] = options.pop("map_")

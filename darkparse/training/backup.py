@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..data import Data
 from ..errors import DarkparseError, DataError
-from ..files import PREFIX, SUFFIX
+from ..files import PREFIX, SUFFIX, blamed
 from ..graph import Graph
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 LONG = 10000  # iterations; src/detector.c train_detector: from here on fewer numbered files
 SAVE_LAST = 100  # iterations; there
@@ -36,12 +44,23 @@ class Backup:
         """Beside `_last.weights`: what else the run needs to go on."""
         return self.folder / f"{self.base}_last.checkpoint"
 
-    def create(self) -> None:
-        """Make the folder.  Raises DarkparseError where that cannot be."""
-        try:
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The folder, made where there is none, with no other run in it while this lasts; a kill ends it, too.
+
+        Raises:
+            DarkparseError: it cannot be made, or another run writes to it
+        """
+        with blamed(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as why:
-            raise DarkparseError(f"{self.folder}: {why.strerror or why}") from None
+            handle = os.open(self.folder, os.O_RDONLY) if fcntl else None
+        try:
+            if not is_ours(handle):
+                raise DarkparseError(f"{self.folder}: another run writes to it; expected another --backup")
+            yield
+        finally:
+            if handle is not None:
+                os.close(handle)
 
     def is_numbered(self, iteration: int) -> bool:
         """Whether the weights after this iteration get a file of their own."""
@@ -55,6 +74,18 @@ class Backup:
         """Remove what writes that were killed have left."""
         for path in self.folder.glob(f"{PREFIX}*{SUFFIX}"):
             path.unlink(missing_ok=True)
+
+
+def is_ours(handle: int | None) -> bool:
+    """Whether an open folder could be locked; where there are no locks it is, too."""
+    try:
+        if handle is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without them
+        pass
+    return True
 
 
 def backup_for(data: Data, graph: Graph, folder: str | Path | None, tensorboard: str) -> Backup:

@@ -6,30 +6,31 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import torch
 
-from .classify import TOP, count_classes
-from .data import Data, find_cfg, given_names, read_data
-from .dataset import Batch, Loader, Samples, class_words, open_samples
-from .dataset.classification import index_classes
-from .dataset.index import Index, index_boxes, listed
-from .dataset.loader import cores
-from .errors import CheckpointError, DarkparseError, refuse, warn
-from .evaluate import accuracy, evaluate
-from .graph import Graph, read_graph
-from .layout import read_header
-from .loading import check_choice, choose_device
-from .network import Network
-from .training import checkpoint
-from .training.backup import backup_for, positive
-from .training.model import check_trainable
-from .training.run import Event, Minibatches, Plan, Run, Size, State
-from .training.step import PRECISIONS, Stepper
-from .training.team import Team, join, leave, share_norms
+from ..classify import TOP, count_classes
+from ..data import Data, find_cfg, given_names, read_data
+from ..dataset import Batch, Loader, Samples, class_words, open_samples
+from ..dataset.classification import index_classes
+from ..dataset.index import Index, index_boxes, listed
+from ..dataset.loader import cores
+from ..errors import CheckpointError, DarkparseError, refuse, warn
+from ..evaluate import accuracy, evaluate
+from ..graph import Graph, read_graph
+from ..layout import read_header
+from ..loading import check_choice, choose_device
+from ..network import Network
+from . import checkpoint
+from .backup import backup_for, positive
+from .model import check_trainable
+from .run import Event, Minibatches, Plan, Run, Size, State
+from .step import PRECISIONS, Stepper
+from .team import Team, join, leave, share_norms
 
 EPOCHS = 4  # between two evaluations of a detector; src/darknet.c: -mAP_epochs
 CLASS_EPOCHS = 2  # of a classifier; src/classifier.c train_classifier
@@ -101,11 +102,12 @@ def train(
         if kept_as_is := stepper.optimiser.untrained:
             yield f"never trained, as in AlexeyAB's Darknet: {', '.join(kept_as_is)}"
         run = Run(stepper, state, plan)
-        yield from begin(run, weights, clear=clear)
-        if team.leads:
-            kept.sweep()
-            yield from (f"listed in {path}" for path in samples.index.write_lists(kept.folder))
-        yield from run.go()
+        with kept.held() if team.leads else nullcontext():
+            yield from begin(run, weights, clear=clear)
+            if team.leads:
+                kept.sweep()
+                yield from (f"listed in {path}" for path in samples.index.write_lists(kept.folder))
+            yield from run.go()
     finally:
         leave(team)
 
@@ -211,12 +213,11 @@ def begin(run: Run, weights: str | Path | None, *, clear: bool) -> Iterator[str]
     """Put a run where it begins or goes on; lines on where that is.
 
     Raises:
-        CheckpointError: what is in the backup folder belongs to another run
+        CheckpointError: what is in the backup folder belongs to another run, or the team does not share it
         DarkparseError: all iterations are done already
         WeightsError: the weights do not fit
     """
     kept = run.plan.backup
-    kept.create()
     saved, problems = (None, []) if clear else checkpoint.read(kept.checkpoint)
     yield from problems
     if saved is not None:
@@ -230,6 +231,8 @@ def begin(run: Run, weights: str | Path | None, *, clear: bool) -> Iterator[str]
         yield f"{kept.checkpoint}: goes on after iteration {run.state.iteration}, seed {run.state.seed}"
     else:
         yield from run.start(weights, clear=clear)
+    if run.team.agree(run.state.iteration) != run.state.iteration:
+        raise CheckpointError(f"{kept.folder}: another folder than that of rank 0; expected one that all machines see")
     left(run, str(kept.checkpoint if saved is not None else weights))
 
 
