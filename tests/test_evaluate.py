@@ -13,6 +13,7 @@ from darkparse import weights as weights_file
 from darkparse.detections import Candidates
 from darkparse.errors import DarkparseError, DarkparseWarning
 from darkparse.evaluate import accuracy, evaluate, listed
+from darkparse.example import Example, render
 from darkparse.graph import read_graph
 from darkparse.network import Network
 from test_metrics import BCCD, MAP, bccd_truths, coco7_truths
@@ -156,3 +157,14 @@ def test_accuracy_of_the_first_guess_and_of_the_first_few(colours, tmp_path) -> 
 def test_no_classifier(shapes) -> None:
     with pytest.raises(DarkparseError, match="a detector"):
         accuracy(shapes, [])
+
+
+def test_the_shipped_digits_network_finds_digits_that_it_has_not_seen(tmp_path):
+    scenes = Example(seed=2026, train=1, valid=300, width=320, height=320)  # its own were drawn with seed 1
+    rendered = [path for path in render(scenes, tmp_path / "digits") if path.parent.name == "valid"]
+    network = read_network(ROOT / "cfg" / "digits.cfg", ROOT / "weights" / "digits.weights")
+    found = evaluate(
+        network, [(path, np.loadtxt(path.with_suffix(".txt"), ndmin=2)[:, [1, 2, 3, 4, 0]]) for path in rendered]
+    )
+    assert len(rendered) == 300
+    assert found.map >= 0.95, found
