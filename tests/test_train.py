@@ -39,6 +39,21 @@ def test_files_appear_under_darknets_names(tmp_path):
     assert (tmp_path / "b" / "tiny_20.weights").read_bytes()[12:20] == (20 * 8).to_bytes(8, "little")  # images seen
 
 
+def test_an_image_that_vanishes_on_the_way_is_listed_and_training_goes_on(tmp_path):
+    arguments = runs.write(tmp_path / "set", max_batches=8)
+    events = train(*arguments, backup=tmp_path / "b", seed=3, device="cpu", workers=0)
+    told = []
+    for event in events:
+        told.append(event)
+        if isinstance(event, Row) and event.iteration == 2:
+            (tmp_path / "set" / "4.png").unlink()
+    assert told[-1].endswith("the weights after 8 iterations")
+    listed = (tmp_path / "b" / "bad.list").read_text().splitlines()
+    assert listed
+    assert set(listed) == {f"{tmp_path}/set/4.png: no such file"}
+    assert all(line in told for line in listed)
+
+
 def test_a_backup_folder_is_made_where_the_data_file_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = runs.write(tmp_path / "set", max_batches=1, data="backup = some/folder")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..files import blamed
 from ..net import Net
 from .backup import Backup
 from .chart import write
@@ -46,6 +49,17 @@ class Keeper:
             self.board.add(row)
         if row.iteration % CHART_EVERY == 0 or row.is_evaluated or row.iteration == self.net.max_batches:
             self.draw()
+
+    def list_bad(self, lines: Sequence[str]) -> None:
+        """Append images that could not be read in the midst of the run to bad.list.
+
+        Raises:
+            DarkparseError: it cannot be written
+        """
+        path = self.backup.folder / "bad.list"
+        if lines and self.records is not None:
+            with blamed(path), open(path, "a", encoding="utf-8", errors="surrogateescape") as file:
+                file.writelines(f"{line}\n" for line in lines)
 
     def rewind(self, iteration: int) -> None:
         """Forget what comes after an iteration."""

@@ -107,6 +107,7 @@ class Run:
         with Stop() as stop, Keeper(self.plan.backup, self.net, self.state.iteration, self.team) as keeper:
             while self.state.iteration < self.net.max_batches:
                 for batches in self.plan.minibatches(self.state.iteration, self.state.stream, self.size):
+                    keeper.list_bad([note for batch in batches for note in batch.notes])
                     row, notes = self.one(batches)
                     keeper.add(row)
                     yield from notes
