@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,13 +34,41 @@ for kill in range(kills):
             os.write(tells, b"." if not isinstance(event, str) else b"")
         os._exit(0)
     os.close(tells)
-    for _ in range(random.randint(0, 25)):
+    for _ in range(random.randint(0, 15)):
         assert os.read(told, 1), "ended by itself"
     time.sleep(random.uniform(0, .03))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     os.close(told)
 print("killed", kills, "times")
+"""
+
+FILES = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+from darkparse.training.train import train
+data, cfg, backup = sys.argv[1:]
+kill = 0
+while True:
+    if child := os.fork():
+        if (status := os.waitpid(child, 0)[1]) != signal.SIGKILL:
+            break
+        kill += 1
+        continue
+    done = 0
+    def watch(event, arguments):
+        global done
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if (writes or event in ("os.rename", "os.remove", "os.chmod")) and str(arguments[0]).startswith(backup):
+            done += 1
+            if done > kill:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(watch)
+    for event in train(data, cfg, backup=backup, seed=3, device="cpu", workers=0):
+        pass
+    os._exit(0)
+print("killed", kill, "times, then", status)
 """
 
 
@@ -76,6 +105,24 @@ def test_thirty_kills_change_nothing(whole, tmp_path):
         assert (tmp_path / name).read_bytes() == (expected / name).read_bytes(), name
     assert rows(tmp_path) == rows(expected)
     assert not list(tmp_path.glob("*.new*"))
+
+
+@pytest.mark.slow
+def test_a_kill_before_any_file_operation_changes_nothing(tmp_path):
+    """The first run is killed before the first one, the next, which goes on, before the second, and so on."""
+    arguments = runs.write(tmp_path / "set", max_batches=6, data="savelast=2\nsaveweights=3", net="ema_alpha=.5")
+    assert runs.run(arguments, tmp_path / "whole").returncode == 0
+    killer = subprocess.run(
+        [sys.executable, "-c", FILES, *arguments, str(tmp_path / "killed")],
+        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    killed = re.fullmatch(r"killed (\d+) times, then 0\n", killer.stdout)
+    assert killed, killer.stdout + killer.stderr
+    assert int(killed[1]) > 20  # a file of weights takes three operations, a checkpoint five
+    for path in (tmp_path / "whole").glob("*.weights"):
+        assert (tmp_path / "killed" / path.name).read_bytes() == path.read_bytes(), path.name
+    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {p.name for p in (tmp_path / "whole").iterdir()}
 
 
 def test_a_truncated_checkpoint_falls_back_to_the_one_before_it(whole, tmp_path):
