@@ -110,3 +110,11 @@ def test_boxes_of_any_size_are_suppressed_in_silence(side, beta):
 def test_route_of_the_layer_before_names_it():
     node = resolve(list(parse(NET + CONV + "[route]\nlayers=-1\ngroups=2\n"))).nodes[-1]
     assert " ".join(line(node, 0.0).split()) == "1 route 0 0/2 32 x 32 x 18 -> 32 x 32 x 9"
+
+
+def test_a_negative_deviation_of_implicit_spreads_as_its_absolute_value():
+    from darkparse.network import Network
+
+    text = f"{NET}[convolutional]\nfilters=4\n[implicit]\nfilters=400\nmean=1\nstd=-2\n"
+    values = Network(resolve(parse(text, "x.cfg"))).layers[1].weight
+    assert -1 <= values.min() < 0 < 2 < values.max() <= 3

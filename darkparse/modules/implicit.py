@@ -19,8 +19,7 @@ class Constant(nn.Module):
 
     def __init__(self, layer: Implicit) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(layer.filters, layer.atoms))
-        nn.init.uniform_(self.weight, layer.mean - layer.std, layer.mean + layer.std)
+        self.weight = nn.Parameter(layer.mean + layer.std * (2 * torch.rand(layer.filters, layer.atoms) - 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to `(B, filters, atoms, 1)`."""
