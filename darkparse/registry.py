@@ -83,6 +83,7 @@ class LayerDef:
     is_head: ClassVar[bool] = False
     passes_on: ClassVar[bool] = False  # at inference its output is its input
     gives_probabilities: ClassVar[bool] = False
+    has_cost: ClassVar[bool] = False  # training compares its output with the truth
     in_place: ClassVar[bool] = False  # in training its output takes the place of its input
     overwrites: ClassVar[bool] = False  # in Darknet's backward pass: what later readers of its input gave is lost
     is_trained: ClassVar[bool] = True  # Darknet updates its tensors
@@ -129,11 +130,6 @@ class LayerDef:
     def oddities(self) -> Iterator[str]:
         """What its options ask for that its author can hardly have meant."""
         return iter(())
-
-    @property
-    def has_cost(self) -> bool:
-        """Whether training compares its output with the truth."""
-        return False
 
     @property
     def centres_gradients(self) -> bool:
@@ -186,13 +182,9 @@ class HeadDef(LayerDef):
     """A layer whose raw output leaves the network and means boxes."""
 
     is_head: ClassVar[bool] = True
+    has_cost: ClassVar[bool] = True
     stretched: ClassVar[bool] = False  # both Darknets stretch images for it, whoever wrote the weights
     classes: int
-
-    @property
-    def has_cost(self) -> bool:
-        """All have."""
-        return True
 
     @property
     def boxes_per_cell(self) -> int:

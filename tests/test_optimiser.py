@@ -133,14 +133,19 @@ def test_a_saved_optimiser_goes_on_bit_by_bit(build: Any, extra: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-def test_frozen_layers_keep_all_they_have(build: Any) -> None:
-    normed = CONV + "batch_normalize=1\n"
-    network, model, optimiser = build(NET + normed + normed + "stopbackward=1\n" + normed + COST)
+def changed_by_a_step(network: Any, model: Any, optimiser: Any) -> set[str]:
+    """The names of the tensors that one iteration on random numbers changes."""
     before = {name: one.clone() for name, one in network.state_dict().items()}
     (output,) = model(torch.rand(2, 2, 4, 4)).values()
     output.backward(torch.randn_like(output))
     optimiser.step(0.1, 2, 1)
-    changed = {name for name, one in network.state_dict().items() if not torch.equal(one, before[name])}
+    return {name for name, one in network.state_dict().items() if not torch.equal(one, before[name])}
+
+
+def test_frozen_layers_keep_all_they_have(build: Any) -> None:
+    normed = CONV + "batch_normalize=1\n"
+    network, model, optimiser = build(NET + normed + normed + "stopbackward=1\n" + normed + COST)
+    changed = changed_by_a_step(network, model, optimiser)
     assert not {name for name in changed if name.startswith("layers.0.")}
     assert {"layers.1.conv.weight", "layers.1.norm.running_var", "layers.2.norm.bias"} <= changed
     assert "layers.1.norm.weight" not in changed  # without a gradient only weights change: they decay
@@ -158,11 +163,7 @@ def test_stopbackward_of_more_than_1_ends_after_that_iteration(build: Any) -> No
 def test_train_only_bn_changes_running_statistics_alone(build: Any) -> None:
     normed = CONV + "batch_normalize=1\n"
     network, model, optimiser = build(NET + normed + normed + "train_only_bn=1\n" + normed + COST)
-    before = {name: one.clone() for name, one in network.state_dict().items()}
-    (output,) = model(torch.rand(2, 2, 4, 4)).values()
-    output.backward(torch.randn_like(output))
-    optimiser.step(0.1, 2, 1)
-    changed = {n for n, one in network.state_dict().items() if not torch.equal(one, before[n]) and "tracked" not in n}
+    changed = {name for name in changed_by_a_step(network, model, optimiser) if "tracked" not in name}
     running = {f"layers.{i}.norm.running_{what}" for i in (0, 1) for what in ("mean", "var")}
     assert {name for name in changed if name[7] in "01"} == running
 

@@ -107,9 +107,7 @@ class Loader:
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        if batch // subdivisions < world:
-            each = f"batch={batch} subdivisions={subdivisions} make mini-batches of {batch // subdivisions}"
-            raise DarkparseError(f"{each}; expected at least an image for each of {world} processes")
+        check_shares(batch, subdivisions, world)
         order = Order(seed, batch, subdivisions, size, start, stop, rank, world)
         workers = min(cores() if workers is None else workers, len(order))
         started: dict[str, Any] = {"multiprocessing_context": _start(), "prefetch_factor": _AHEAD} if workers else {}
@@ -151,6 +149,13 @@ class Loader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def check_shares(batch: int, subdivisions: int, world: int) -> None:
+    """Raises DarkparseError where a mini-batch has fewer images than there are processes to share it."""
+    if batch // subdivisions < world:
+        each = f"batch={batch} subdivisions={subdivisions} make mini-batches of {batch // subdivisions}"
+        raise DarkparseError(f"{each}; expected at least an image for each of {world} processes")
 
 
 def cores() -> int:

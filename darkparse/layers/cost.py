@@ -22,17 +22,13 @@ class Cost(LayerDef):
     """
 
     passes_on: ClassVar[bool] = True
+    has_cost: ClassVar[bool] = True
 
     type: str = option("sse", choices=("sse", "masked", "smooth", "L1", "seg", "wgan"))
     scale: float = 1.0
     ratio: float = 0.0
     noobj: float = 1.0
     thresh: float = 0.0
-
-    @property
-    def has_cost(self) -> bool:
-        """Of course."""
-        return True
 
     def placed(self, readers: Sequence[Reader]) -> LayerDef:
         """Nothing to read at inference."""

@@ -22,17 +22,13 @@ class Softmax(LayerDef):
     """Source: src/parser.c parse_softmax, src/softmax_layer.c (AlexeyAB 59596d7)."""
 
     gives_probabilities: ClassVar[bool] = True
+    has_cost: ClassVar[bool] = True  # with `noloss` it is 0, and counts in the mean that is printed
 
     groups: int = option(1, least=1)
     temperature: float = 1.0
     tree: Tree | None = option(None, read=read_tree)
     spatial: bool = False
     noloss: bool = False
-
-    @property
-    def has_cost(self) -> bool:
-        """Always; with `noloss` it is 0, and counts in the mean that is printed."""
-        return True
 
     def output(self, *inputs: Shape) -> Shape:
         """The same."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..dataset.loader import Batch
 from ..errors import DarkparseError
+from ..loading import PRECISIONS
 from ..losses import Moment, criterion
 from ..network import Network
 from .adversarial import is_wanted, moved
@@ -20,7 +21,6 @@ from .model import Trainable
 from .optimiser import Optimiser
 from .team import Team
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FIRST_SCALE, LARGEST_SCALE = 2.0**10, 2.0**24  # of fp16 gradients
 STEADY = 500  # steps without overflow before the scale doubles
 
@@ -57,7 +57,8 @@ class Stepper:
     def __init__(self, network: Network, precision: str, team: Team, *, true_gradient: bool = False) -> None:
         self.network, self.team, self.parts = network, team, 1
         self.net = network.graph.net
-        self.batch = self.net.batch // self.net.subdivisions * self.net.subdivisions  # images, as Darknet divides
+        self.minibatch = self.net.batch // self.net.subdivisions  # images
+        self.batch = self.minibatch * self.net.subdivisions  # images, as Darknet divides
         self.device = next(network.parameters()).device
         self.model = Trainable(network)
         self.optimiser = Optimiser(network)
@@ -112,7 +113,7 @@ class Stepper:
         paths: list[str] = []
         self.model.begin()
         for batch in batches:
-            seen += self.batch // self.net.subdivisions
+            seen += self.minibatch
             paths += batch.paths
             for part in self.divided(batch):
                 total += self.accumulate(part, turn._replace(seen=seen), tally)

@@ -16,7 +16,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..errors import DarkparseError
 from ..modules.norm import CrossIterationNorm
 
 PATIENCE = timedelta(days=1)  # of the others while the leading process evaluates
@@ -34,17 +33,6 @@ class Team(NamedTuple):
     def leads(self) -> bool:
         """Whether it is the one that writes files and speaks."""
         return self.rank == 0
-
-    def share(self, minibatch: int) -> int:
-        """How many images of a mini-batch are its own.
-
-        Raises:
-            DarkparseError: there are fewer images than processes
-        """
-        if minibatch < self.size:
-            what = f"batch/subdivisions={minibatch} images for {self.size} processes"
-            raise DarkparseError(f"{what}; expected at least one each: fewer subdivisions, or fewer processes")
-        return len(range(self.rank, minibatch, self.size))
 
     def wait(self) -> None:
         """Until all have come this far."""

@@ -18,18 +18,18 @@ from ..data import Data, find_cfg, given_names, read_data
 from ..dataset import Batch, Loader, Samples, class_words, open_samples
 from ..dataset.classification import index_classes
 from ..dataset.index import Index, index_boxes, listed
-from ..dataset.loader import cores
+from ..dataset.loader import check_shares, cores
 from ..errors import CheckpointError, DarkparseError, refuse, warn
 from ..evaluate import accuracy, evaluate
 from ..graph import Graph, read_graph
 from ..layout import read_header
-from ..loading import check_choice, choose_device
+from ..loading import PRECISIONS, check_choice, choose_device
 from ..network import Network
 from . import checkpoint
 from .backup import backup_for, positive
 from .model import check_trainable
 from .run import Event, Minibatches, Plan, Run, Size, State
-from .step import PRECISIONS, Stepper
+from .step import Stepper
 from .team import Team, join, leave, share_norms
 
 EPOCHS = 4  # between two evaluations of a detector; src/darknet.c: -mAP_epochs
@@ -84,7 +84,7 @@ def train(
         check_trainable(graph)
         if not graph.heads:
             count_classes(graph)
-        team.share(check_batch(graph))
+        check_batch(graph, team)
         kept = backup_for(given, graph, backup, tensorboard)
         samples, reports = open_samples(graph, given)
         network = network_on(choose_device(own_device(device, team)), graph, team)
@@ -112,12 +112,8 @@ def train(
         leave(team)
 
 
-def check_batch(graph: Graph) -> int:
-    """How many images a mini-batch has.
-
-    Raises:
-        DarkparseError: none, or there is nothing to train for
-    """
+def check_batch(graph: Graph, team: Team) -> None:
+    """Raises DarkparseError where a mini-batch has no image for one of the processes, or no iteration is asked for."""
     net = graph.net
     if net.batch < net.subdivisions:
         raise DarkparseError(
@@ -125,7 +121,7 @@ def check_batch(graph: Graph) -> int:
         )
     if net.max_batches < 1:
         raise DarkparseError(f"{graph.file}: [net] max_batches={net.max_batches}; expected a number of iterations")
-    return net.batch // net.subdivisions
+    check_shares(net.batch, net.subdivisions, team.size)
 
 
 def network_on(device: torch.device, graph: Graph, team: Team) -> Network:
