@@ -94,6 +94,7 @@ class Run:
         self.ema = Ema(self.network)
         self.clock = time.perf_counter()  # the end of the iteration before
         self.heads = self.network.graph.heads
+        self.bad: set[str] = set()  # lines on images, that were given
 
     def go(self) -> Iterator[Event]:
         """Train to the end, or until a signal asks to stop; each iteration, and what there is to say, as it comes.
@@ -107,10 +108,11 @@ class Run:
         with Stop() as stop, Keeper(self.plan.backup, self.net, self.state.iteration, self.team) as keeper:
             while self.state.iteration < self.net.max_batches:
                 for batches in self.plan.minibatches(self.state.iteration, self.state.stream, self.size):
-                    keeper.list_bad([note for batch in batches for note in batch.notes])
+                    bad = self.newly_bad(batches)
+                    keeper.list_bad(bad)
                     row, notes = self.one(batches)
                     keeper.add(row)
-                    yield from notes
+                    yield from [*bad, *notes]
                     yield row
                     if self.state.skipped >= BAD_IN_A_ROW:
                         yield self.go_back()
@@ -123,6 +125,12 @@ class Run:
                         raise KeyboardInterrupt
         yield f"{self.plan.backup.weights('final')}: the weights after {self.state.iteration} iterations"
 
+    def newly_bad(self, batches: list[Batch]) -> list[str]:
+        """Lines on images that could not be read, each the first time: they are drawn again and again."""
+        lines = dict.fromkeys(note for batch in batches for note in batch.notes if note not in self.bad)
+        self.bad.update(lines)
+        return list(lines)
+
     def one(self, batches: list[Batch]) -> tuple[Row, list[str]]:
         """Train on one batch; its row, and what there is to say of it."""
         state = self.state
@@ -133,7 +141,7 @@ class Run:
         parts = self.stepper.parts
         turn = Turn(iteration, state.seen, rate, state.draw(MOVES, iteration).random())
         outcome = self.stepper.iterate(batches, turn)
-        notes = [note for batch in batches for note in batch.notes]
+        notes: list[str] = []
         if self.stepper.parts > parts:
             notes.append(f"out of memory: subdivisions={self.net.subdivisions * self.stepper.parts} from here on")
         self.account(outcome, iteration, notes)
