@@ -218,7 +218,7 @@ class Benchmark:
     def evaluate(self, run: str, seed: int) -> tuple[float, ...]:
         """Average precisions of a run's final weights on the images to test on; one of them is drawn."""
         from darkparse.detect import load
-        from darkparse.evaluate import evaluate
+        from darkparse.evaluation.evaluate import evaluate
 
         weights = self.out / f"{run}-{seed}" / f"{self.cfg(run).stem}_final.weights"
         model = load(self.cfg(run), weights, names=self.out / "bccd.names", device="cpu", resize="stretch")

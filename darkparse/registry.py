@@ -87,6 +87,7 @@ class LayerDef:
     in_place: ClassVar[bool] = False  # in training its output takes the place of its input
     overwrites: ClassVar[bool] = False  # in Darknet's backward pass: what later readers of its input gave is lost
     is_trained: ClassVar[bool] = True  # Darknet updates its tensors
+    width_option: ClassVar[str] = ""  # the option that says how many channels, or values, it gives
     dialect: Dialect = option(ALEXEYAB)
     dontload: bool = False
     dontloadscales: bool = False
@@ -189,6 +190,11 @@ class HeadDef(LayerDef):
     @property
     def boxes_per_cell(self) -> int:
         """Boxes in each cell."""
+        raise NotImplementedError
+
+    @property
+    def reads(self) -> int:
+        """How many channels its input must have; of [detection] how many values."""
         raise NotImplementedError
 
     @property

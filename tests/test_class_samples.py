@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from darkparse.data import read_data
-from darkparse.dataset import Loader, open_samples
+from darkparse.dataset import open_samples
 from darkparse.dataset.augment import Augmentation
 from darkparse.dataset.classification import ClassSamples, Turn, draw_turn, index_classes, with_ancestors
 from darkparse.dataset.draws import Place
+from darkparse.dataset.loader import Loader
 from darkparse.errors import DataError
 from darkparse.graph import read_graph
 from darkparse.net import Net

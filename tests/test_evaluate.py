@@ -12,7 +12,7 @@ from conftest import ROOT, SHARED
 from darkparse import weights as weights_file
 from darkparse.detections import Candidates
 from darkparse.errors import DarkparseError, DarkparseWarning
-from darkparse.evaluate import accuracy, evaluate, listed
+from darkparse.evaluation.evaluate import accuracy, evaluate, listed
 from darkparse.example import Example, render
 from darkparse.graph import read_graph
 from darkparse.network import Network

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from darkparse.dataset import Loader
 from darkparse.dataset.augment import Augmentation
 from darkparse.dataset.detection import BoxSamples
 from darkparse.dataset.index import Index, index_boxes
-from darkparse.dataset.loader import gathered
+from darkparse.dataset.loader import Loader, gathered
 from darkparse.dataset.samples import Sample
 from darkparse.errors import DarkparseError
 
@@ -160,7 +159,7 @@ def test_classes_are_stacked():
 
 ENDLESS = """
 import sys
-from darkparse.dataset import Loader
+from darkparse.dataset.loader import Loader
 from darkparse.dataset.augment import Augmentation
 from darkparse.dataset.detection import BoxSamples
 from darkparse.dataset.index import index_boxes

@@ -7,10 +7,9 @@ from .augment import Augmentation
 from .classification import ClassSamples, index_classes
 from .detection import MOST_BOXES, BoxSamples
 from .index import index_boxes, listed
-from .loader import Batch, Loader
 from .samples import Samples
 
-__all__ = ["Batch", "Loader", "Samples", "class_words", "open_samples"]
+__all__ = ["Samples", "class_words", "open_samples"]
 
 
 def open_samples(graph: Graph, data: Data) -> tuple[Samples, list[str]]:

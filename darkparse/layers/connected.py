@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..activations import ELSEWHERE, NAMES, lacking
 from ..options import option
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Connected(LayerDef):
     """Source: src/parser.c parse_connected, src/connected_layer.c (AlexeyAB 59596d7)."""
+
+    width_option: ClassVar[str] = "output"
 
     outputs: int = option(1, name="output", least=1)
     activation: str = option("logistic", choices=NAMES)

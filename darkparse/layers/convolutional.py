@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..activations import NAMES
 from ..options import ignored, option, unsupported
@@ -22,6 +22,8 @@ XNOR_SAVING = 32  # src/convolutional_layer.c make_convolutional_layer: signs pa
 @dataclass(frozen=True, kw_only=True)
 class Convolutional(LayerDef):
     """Source: src/parser.c parse_convolutional, src/convolutional_layer.c (AlexeyAB 59596d7)."""
+
+    width_option: ClassVar[str] = "filters"
 
     filters: int = option(1, least=1)
     size: int = option(1, least=1)

@@ -43,13 +43,17 @@ class Detection(HeadDef):
         """`num`."""
         return self.num
 
+    @property
+    def reads(self) -> int:
+        """Values: the classes of each cell, and the entries of its boxes."""
+        return self.side**2 * (self.classes + self.num * (1 + self.coords))
+
     def output(self, *inputs: Shape) -> Shape:
         """The same; it must have the right number of values."""
         (x,) = inputs
         if self.coords != 4:
             raise ValueError(f"coords={self.coords} (by default Darknet takes 1); only coords=4 is supported")
-        wanted = self.side**2 * (self.classes + self.num * (1 + self.coords))
-        if x.size != wanted:
+        if x.size != (wanted := self.reads):
             each = f"{self.side}x{self.side} cells x (classes={self.classes} + num={self.num} x 5)"
             raise ValueError(
                 f"reads {wanted} values ({each}), but the layer before gives {x.size}; expected output={wanted} there"

@@ -52,6 +52,11 @@ class Region(HeadDef):
         return self.num
 
     @property
+    def reads(self) -> int:
+        """Channels: the entries and the classes of each box."""
+        return self.num * (self.coords + 1 + self.classes)
+
+    @property
     def sizes(self) -> list[tuple[float, float]]:
         """Width and height of the anchor of each box, in cells."""
         given = [*self.anchors[: 2 * self.num], *[UNSET_ANCHOR] * (2 * self.num)]
@@ -60,7 +65,7 @@ class Region(HeadDef):
     def output(self, *inputs: Shape) -> Shape:
         """The same; it must have the right number of channels."""
         (x,) = inputs
-        if x.c != (wanted := self.num * (self.coords + 1 + self.classes)):
+        if x.c != (wanted := self.reads):
             raise ValueError(
                 f"reads {wanted} channels ({self.num} boxes x (5 + classes={self.classes})), "
                 f"but the layer before gives {x.c}; expected filters={wanted} there"

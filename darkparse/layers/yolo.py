@@ -61,6 +61,11 @@ class AnchorHead(HeadDef):
         return len(self.mask) or self.num
 
     @property
+    def reads(self) -> int:
+        """Channels: the entries and the classes of each box."""
+        return self.boxes_per_cell * (self.entries + self.classes)
+
+    @property
     def boxes(self) -> Sequence[int]:
         """The anchors that this head uses."""
         return self.mask or range(self.num)
@@ -83,8 +88,7 @@ class AnchorHead(HeadDef):
     def output(self, *inputs: Shape) -> Shape:
         """The same; it must have the right number of channels."""
         (x,) = inputs
-        each = self.entries + self.classes
-        if x.c != (wanted := self.boxes_per_cell * each):
+        if x.c != (wanted := self.reads):
             raise ValueError(
                 f"reads {wanted} channels ({self.boxes_per_cell} boxes x ({self.entries} + classes={self.classes})), "
                 f"but the layer before gives {x.c}; expected filters={wanted} there"

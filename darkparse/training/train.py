@@ -15,12 +15,12 @@ import torch
 
 from ..classify import TOP, count_classes
 from ..data import Data, find_cfg, given_names, read_data
-from ..dataset import Batch, Loader, Samples, class_words, open_samples
+from ..dataset import Samples, class_words, open_samples
 from ..dataset.classification import index_classes
 from ..dataset.index import Index, index_boxes, listed
-from ..dataset.loader import check_shares, cores
+from ..dataset.loader import Batch, Loader, check_shares, cores
 from ..errors import CheckpointError, DarkparseError, refuse, warn
-from ..evaluate import accuracy, evaluate
+from ..evaluation.evaluate import accuracy, evaluate
 from ..graph import Graph, read_graph
 from ..layout import read_header
 from ..loading import PRECISIONS, check_choice, choose_device

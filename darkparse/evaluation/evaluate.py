@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .boxes import Floats, Ints
-from .classification import Classification
-from .classify import TOP, Classifier, count_classes
-from .detect import Model, check_detector
-from .detections import Candidates, select
-from .errors import DarkparseWarning
-from .layout import Header
-from .loading import Ready, run_files
-from .metrics import Evaluation, Found, Truths, evaluation
-from .network import Network
+from ..boxes import Floats, Ints
+from ..classification import Classification
+from ..classify import TOP, Classifier, count_classes
+from ..detect import Model, check_detector
+from ..detections import Candidates, select
+from ..errors import DarkparseWarning
+from ..layout import Header
+from ..loading import Ready, run_files
+from ..metrics import Evaluation, Found, Truths, evaluation
+from ..network import Network
 
 Sample = tuple[str | Path, Floats]  # an image file, and its objects: (M, 5) of x, y, w, h (relative) and class
 LEAST, NMS = 0.005, 0.45  # src/detector.c validate_detector_map: of what is a detection, and of suppression

@@ -1,0 +1,1 @@
+"""What is wrong with a cfg, its weights and its data, before anything is trained or detected."""

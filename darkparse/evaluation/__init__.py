@@ -1,0 +1,1 @@
+"""How good a network is: its detections, or its guesses, against labelled images."""
