@@ -28,7 +28,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,43 +49,18 @@ def convert(dataset: Path, folder: Path) -> Path:
     Returns:
         the .data file: trains on trainval.txt, is evaluated on test.txt
     """
-    for name in ("JPEGImages", "labels", "backup"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for name, split in (("train", "trainval"), ("test", "test")):
-        stems = (dataset / "ImageSets" / "Main" / f"{split}.txt").read_text().split()
-        images = [folder / "JPEGImages" / f"{stem}.jpg" for stem in stems]
-        for image in images:
-            image.symlink_to((dataset / "JPEGImages" / image.name).resolve())
-            lines = [f"{label} {' '.join(f'{v:.6f}' for v in box)}\n" for label, *box in objects(dataset, image.stem)]
-            (folder / "labels" / f"{image.stem}.txt").write_text("".join(lines))
-        (folder / f"{name}.txt").write_text("".join(f"{image}\n" for image in images))
-    (folder / "bccd.names").write_text("\n".join(NAMES) + "\n")
-    data = folder / "bccd.data"
-    values = {"train": "train.txt", "valid": "test.txt", "names": "bccd.names", "backup": "backup"}
-    data.write_text("".join([f"classes = {len(NAMES)}\n", *(f"{k} = {folder / v}\n" for k, v in values.items())]))
-    return data
+    from darkparse.annotations import darknet, voc
 
-
-def objects(dataset: Path, stem: str) -> Iterator[tuple[int, float, float, float, float]]:
-    """The objects of an image: class, and centre and size relative to the image; those without a size left out."""
-    root = ET.parse(dataset / "Annotations" / f"{stem}.xml").getroot()
-
-    def number(element: ET.Element, path: str) -> float:
-        return float(element.findtext(path, ""))
-
-    width, height = number(root, "size/width"), number(root, "size/height")
-    for found in root.iter("object"):
-        x0, y0, x1, y1 = (number(found, f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax"))
-        if x1 > x0 and y1 > y0:
-            label = NAMES.index(found.findtext("name", ""))
-            yield label, (x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height
+    return darknet.write(voc.read([dataset], names=NAMES), folder, name="bccd").data
 
 
 def samples(folder: Path) -> Iterator[tuple[Path, np.ndarray]]:
     """The converted images to test on, and their objects, (M, 5): x, y, w, h, class."""
-    for line in (folder / "test.txt").read_text().split("\n")[:-1]:
-        labels = (folder / "labels" / f"{Path(line).stem}.txt").read_text().split()
-        yield Path(line), np.array(labels, np.float32).reshape(-1, 5)[:, [1, 2, 3, 4, 0]]
+    from darkparse.annotations.darknet import read
+    from darkparse.data import read_data
+
+    for picture in read(read_data(folder / "bccd.data"), ["valid"]).pictures["valid"]:
+        yield Path(picture.path), picture.boxes.astype(np.float32)
 
 
 @dataclass

@@ -43,16 +43,17 @@ def diou(one: Floats, others: Floats, beta: float) -> Floats:
     Args and returns as of `iou`, but from -1 to 1.
     Source: src/box.c box_diounms (AlexeyAB 59596d7)
     """
-    low = np.minimum(one[:2] - one[2:] / 2, others[:, :2] - others[:, 2:] / 2)
-    high = np.maximum(one[:2] + one[2:] / 2, others[:, :2] + others[:, 2:] / 2)
+    low = np.minimum(one[..., :2] - one[..., 2:] / 2, others[:, :2] - others[:, 2:] / 2)
+    high = np.maximum(one[..., :2] + one[..., 2:] / 2, others[:, :2] + others[:, 2:] / 2)
     diagonal = ((high - low) ** 2).sum(axis=1)
-    distance = ((one[:2] - others[:, :2]) ** 2).sum(axis=1)
+    distance = ((one[..., :2] - others[:, :2]) ** 2).sum(axis=1)
     share = np.divide(distance, diagonal, out=np.zeros_like(distance), where=diagonal != 0)
     overlap = iou(one, others)
     return np.where(diagonal == 0, overlap, overlap - share**beta)
 
 
 GREEDY_BETA = 0.6  # src/box.c box_diou: what greedynms uses, whatever beta_nms says
+BLOCK = 256  # boxes that are compared with each other at once
 
 
 def nms(
@@ -74,22 +75,41 @@ def nms(
     if thresh <= 0:
         return np.arange(len(boxes))
     betas = {"greedynms": GREEDY_BETA, "diounms": beta}
-    keep = np.ones(len(boxes), dtype=bool)
     order = np.lexsort((-scores, labels))  # by class, then best first
-    starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # boxes of an untrained network
-        for group in np.split(order, starts[1:]):
-            keep[group] = suppress(boxes[group], thresh, betas.get(kind))
-    return np.flatnonzero(keep)
+        keep = survivors(boxes[order], labels[order], thresh, betas.get(kind))
+    return np.sort(order[keep])
 
 
-def suppress(boxes: Floats, thresh: float, beta: float | None) -> NDArray[np.bool_]:
-    """Which of `(N, 4)` cxcywh boxes of one class, best first, stay: `(N,)`."""
+def survivors(boxes: Floats, labels: Ints, thresh: float, beta: float | None) -> NDArray[np.bool_]:
+    """Which of `(N, 4)` cxcywh boxes, sorted by class and best first, stay: `(N,)`.
+
+    It goes through them a block at a time: first in the block itself, then what stays of it against all behind.
+    """
     keep = np.ones(len(boxes), dtype=bool)
-    for i in range(len(boxes) - 1):
-        if not keep[i]:
-            continue
-        rest = i + 1 + np.flatnonzero(keep[i + 1 :])
-        overlap = iou(boxes[i], boxes[rest]) if beta is None else diou(boxes[i], boxes[rest], beta)
-        keep[rest[overlap > thresh]] = False
+    for start in range(0, len(boxes), BLOCK):
+        block = start + np.flatnonzero(keep[start : start + BLOCK])
+        for strong, weak in zip(*clashes(boxes, labels, block, block, thresh, beta), strict=True):
+            if keep[strong]:  # nothing that comes later can change that
+                keep[weak] = False
+        block = block[keep[block]]
+        end = int(np.searchsorted(labels, labels[start : start + BLOCK][-1], "right"))
+        rest = start + BLOCK + np.flatnonzero(keep[start + BLOCK : end])
+        keep[clashes(boxes, labels, block, rest, thresh, beta)[1]] = False
     return keep
+
+
+def clashes(
+    boxes: Floats, labels: Ints, strong: Ints, weak: Ints, thresh: float, beta: float | None
+) -> tuple[list[int], list[int]]:
+    """The pairs of which the first, one of `strong`, may suppress the second, one of `weak` and behind it; in order."""
+    pair = (labels[strong, None] == labels[weak]) & (strong[:, None] < weak)
+    one, other = cxcywh_to_xyxy(boxes[strong])[:, None], cxcywh_to_xyxy(boxes[weak])
+    for low, high in ((0, 2), (1, 3)):  # most pairs have nothing in common
+        pair &= np.minimum(one[..., high], other[:, high]) > np.maximum(one[..., low], other[:, low])
+    row, column = np.nonzero(pair)
+    first, second = strong[row], weak[column]
+    over = iou(boxes[first], boxes[second]) > thresh
+    if beta is not None:  # the distance only takes away from the overlap
+        over[over] = diou(boxes[first[over]], boxes[second[over]], beta) > thresh
+    return first[over].tolist(), second[over].tolist()

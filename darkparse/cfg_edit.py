@@ -8,7 +8,7 @@ from numbers import Integral
 from pathlib import Path
 
 from .cfg import COMMENT, LONGEST, MARK, Section, bare, encoding_of, read_bytes, sections_of
-from .errors import Complain, DarkparseError, brief, warn
+from .errors import Complain, DarkparseError, brief, ignore, warn
 from .files import writing
 
 Value = str | float | Sequence[float]
@@ -35,7 +35,7 @@ class CfgText:
         Raises:
             CfgError: it holds no section, or a line cannot be understood
         """
-        sections_of(text, file, lambda *_: None)
+        sections_of(text, file, ignore)
         self.file, self.encoding = file, encoding
         self._mark = MARK if text.startswith(MARK) else ""
         self._newline = "\r\n" if 2 * text.count("\r\n") > text.count("\n") else "\n"
@@ -122,6 +122,48 @@ class CfgText:
         """
         block = self._section(section)
         block[:] = [line for line in block if not (key and _said(line)[0] == key)]
+
+    def rename_option(self, section: int, key: str, name: str) -> None:
+        """Give an option another name, on each of its lines, which stay as they are otherwise.
+
+        Raises:
+            IndexError: no such section
+            ValueError: a name that no cfg can hold
+        """
+        block = self._section(section)
+        _text(name, "1")
+        for at, line in enumerate(block):
+            if _said(line)[0] == key:
+                before, equals, rest = line.partition("=")
+                block[at] = before.replace(before.strip(), name) + equals + rest
+
+    def remove_repeats(self, section: int) -> None:
+        """Remove the lines of options that are given again, and so do not count.
+
+        Raises:
+            IndexError: no such section
+        """
+        block = self._section(section)
+        kept: list[str] = []
+        seen: set[str] = set()
+        for line in block:
+            key, _, value = _said(line)
+            if not (value and key in seen):
+                kept.append(line)
+            if key and value:
+                seen.add(key)
+        block[:] = kept
+
+    def rename_section(self, section: int, name: str) -> None:
+        """Make a section one of another kind.
+
+        Raises:
+            IndexError: no such section
+            ValueError: a name that no cfg can hold
+        """
+        block, (heading,) = self._section(section), _lines(name, {})
+        at = next(at for at, line in enumerate(block) if bare(line).startswith("["))
+        block[at] = heading.rstrip("\n") + block[at].partition("]")[2]
 
     def insert_section(self, after: int, name: str, options: Mapping[str, Value]) -> None:
         """Insert `[name]` behind section `after`, its options spaced like the last one there.

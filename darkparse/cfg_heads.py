@@ -5,7 +5,7 @@ from typing import NamedTuple
 from . import layers as _layers  # noqa: F401  (fills the registry)
 from .cfg import Section
 from .cfg_edit import CfgText
-from .errors import GraphError
+from .errors import GraphError, ignore
 from .registry import HeadDef, define, registered
 
 
@@ -30,7 +30,7 @@ def heads(sections: list[Section]) -> dict[int, HeadDef]:
     found = {}
     for number, section in enumerate(sections):
         if issubclass(registered().get(section.name, object), HeadDef):
-            head = define(section, complain=lambda *_: None)
+            head = define(section, complain=ignore)
             assert isinstance(head, HeadDef)
             found[number] = head
     return found
@@ -61,7 +61,7 @@ def fit_filters(text: CfgText) -> list[Feeder]:
     Raises:
         CfgError: as for `feeders`
     """
-    sections = text.sections(lambda *_: None)
+    sections = text.sections(ignore)
     changed = []
     for feeder in feeders(sections):
         entry = sections[feeder.section].entries.get(feeder.option)

@@ -13,11 +13,12 @@ from torch import Tensor
 from .boxes import Floats, Ints
 from .classification import Classification
 from .data import given_names
+from .dataset.reader import Ready
 from .errors import DarkparseError, ImageError
 from .graph import Graph
 from .images import Pixels, letterbox, resize
 from .layout import Header
-from .loading import Image, Images, Ready, Result, Runner, as_batch, check_choice, load_network, read_files, run_files
+from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network, read_files, run_files
 from .modules.region import cumulative
 from .network import Network
 from .tree import Tree
@@ -76,15 +77,12 @@ class Classifier(Runner):
             DarkparseError: `hier` without a class tree
         """
         several, alone = as_batch(image)
-        images = [self.prepare(one) for one in several]
-        found = self.interpret(images, self.forward(images), top, hier)
+        found = self.interpret(self.forward([self.prepare(one) for one in several]), top, hier)
         return found[0] if alone else found
 
     @torch.inference_mode()
-    def interpret(
-        self, images: Sequence[Ready], raw: Sequence[Tensor], top: int = TOP, hier: float | None = None
-    ) -> list[Classification]:
-        """The likeliest classes, from what the network gave for prepared images.
+    def interpret(self, raw: Sequence[Tensor], top: int = TOP, hier: float | None = None) -> list[Classification]:
+        """The likeliest classes, from what the network gave for some images.
 
         Source: src/classifier.c predict_classifier, src/tree.c hierarchy_predictions (AlexeyAB 59596d7; pjreddie
         f6afaab, where of a tree only the leaves count)
@@ -93,7 +91,7 @@ class Classifier(Runner):
             raise DarkparseError(f"expected top >= 1 and hier from 0 to 1, got top={top} and hier={hier}")
         if hier is not None and self.tree is None:
             raise DarkparseError(f"{self.graph.file}: hier={hier:g}, but the network has no class tree")
-        if not images:
+        if not raw:
             return []
         scores = raw[0].flatten(1)
         if self.tree is None:
@@ -226,7 +224,7 @@ def classify_files(
 ) -> Iterator[Result[Classification]]:
     """Classify image files, `batch` at a time; an image that cannot be read is reported in its place."""
 
-    def interpret(images: Sequence[Ready], raw: Sequence[Tensor]) -> list[Classification]:
-        return model.interpret(images, raw, top, hier)
+    def interpret(_: Sequence[Ready], raw: Sequence[Tensor]) -> list[Classification]:
+        return model.interpret(raw, top, hier)
 
     return run_files(model, paths, batch, interpret)

@@ -33,6 +33,17 @@ class Data:
                 return place
         raise DataError(f"{self.file}: {key}: no file {self.values[key]!r} beside it, here, or in the folder above it")
 
+    def positive(self, key: str, usual: int) -> int:
+        """The number that `key` gives, or the usual one.
+
+        Raises:
+            DataError: it is none above 0
+        """
+        text = self.values.get(key, str(usual))
+        if not text.isdecimal() or int(text) < 1:
+            raise DataError(f"{self.file}: {key}: expected a number above 0, got {text!r}")
+        return int(text)
+
 
 def read_data(path: str | Path) -> Data:
     """A .data file; of a repeated key the first counts.

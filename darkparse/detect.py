@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from .data import names_for
+from .dataset.reader import Ready
 from .detections import Candidates, Detections, candidates, select
 from .errors import DarkparseError
 from .graph import Graph
 from .images import Placement, letterbox, resize
 from .layout import Header
-from .loading import Image, Images, Ready, Result, Runner, as_batch, check_choice, load_network, read_files, run_files
+from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network, read_files, run_files
 from .network import Network
+from .registry import Predictions
 
 RESIZES = ("auto", "stretch", "letterbox")
 FITTINGS = {False: resize, True: letterbox}  # by whether images keep their proportions
@@ -65,10 +67,10 @@ class Model(Runner):
     ) -> list[Detections]:
         """Decode and suppress what the heads gave for prepared images."""
         results = []
-        for image, found in zip(images, self.decode(images, raw, thresh, hier), strict=True):
-            rows, columns = image.image.shape[:2]
+        sizes = [image.size for image in images]
+        for size, found in zip(sizes, self.decode(sizes, raw, thresh, hier), strict=True):
             kept = select(found, nms, self.suppression)
-            results.append(Detections(kept.boxes, kept.scores, kept.labels, self.names, columns, rows))
+            results.append(Detections(kept.boxes, kept.scores, kept.labels, self.names, *size))
         return results
 
     @property
@@ -76,16 +78,24 @@ class Model(Runner):
         """`nms_kind` and `beta_nms`: those of the last head count."""
         return self.graph.heads[-1][1].suppression
 
-    def decode(
-        self, images: Sequence[Ready], raw: Sequence[Tensor], thresh: float, hier: float
-    ) -> Iterator[Candidates]:
-        """What the heads gave for each of some prepared images, relative to the image, before suppression."""
+    def predict(self, raw: Sequence[Tensor], hier: float = 0.5) -> list[Predictions]:
+        """What the heads gave for some images, relative to the network's input; nothing for none."""
         _, height, width = self.graph.net.shape
-        heads = zip(self.graph.heads, raw, strict=bool(images))
-        predictions = [head.decode(one, width, height, hier) for (_, head), one in heads]
-        for index, image in enumerate(images):
-            rows, columns = image.image.shape[:2]
-            placement = Placement.of(columns, rows, width, height, self.letterbox)
+        heads = zip(self.graph.heads, raw, strict=bool(raw))
+        return [head.decode(one, width, height, hier) for (_, head), one in heads]
+
+    def decode(
+        self, sizes: Sequence[tuple[int, int]], raw: Sequence[Tensor], thresh: float, hier: float
+    ) -> Iterator[Candidates]:
+        """What the heads gave for each of some images, relative to the image, before suppression.
+
+        Args:
+            sizes: width and height of each image, px
+        """
+        _, height, width = self.graph.net.shape
+        predictions = self.predict(raw, hier)
+        for index, size in enumerate(sizes):
+            placement = Placement.of(*size, width, height, self.letterbox)
             found = candidates(predictions, index, thresh)
             yield found._replace(boxes=placement.undo(found.boxes))  # before nms, whose distances depend on it
 

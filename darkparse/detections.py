@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import Floats, Ints, cxcywh_to_xyxy, nms
+from .errors import DarkparseError
 
 if TYPE_CHECKING:
+    import supervision
+
     from .registry import Predictions
 
 HIDDEN = "dont_show"  # src/image.c get_actual_detections: classes named so are left out
@@ -91,6 +94,23 @@ class Detections:
         _, first = np.unique(self.box_numbers()[order], return_index=True)
         return self[np.sort(order[first])]
 
+    def to_supervision(self) -> supervision.Detections:
+        """The same for the package supervision, which draws, tracks and counts; it is an extra.
+
+        The names are in `data["class_name"]`.
+
+        Raises:
+            DarkparseError: it is not installed
+        """
+        try:
+            import supervision
+        except ImportError:
+            raise DarkparseError("supervision is not installed: pip install 'darkparse[supervision]'") from None
+        names = np.array([self.names[label] for label in self.labels.tolist()], dtype=str)
+        return supervision.Detections(
+            xyxy=self.boxes, confidence=self.scores, class_id=self.labels, data={"class_name": names}
+        )
+
     def shown(self) -> Detections:
         """Without the classes whose names begin with "dont_show"."""
         hidden = np.array([name.startswith(HIDDEN) for name in self.names], dtype=bool)
@@ -131,6 +151,18 @@ def candidates(predictions: Sequence[Predictions], image: int, thresh: float) ->
         labels.append(label)
     b, s, n, o = (torch.cat(parts).cpu().numpy() for parts in (boxes, scores, labels, objectness))
     return Candidates(b, s, n, o)
+
+
+def proposals(predictions: Sequence[Predictions], image: int, thresh: float) -> tuple[Floats, Floats]:
+    """The boxes of image number `image` whose objectness is above `thresh`: `(N, 4)` cxcywh, and that, `(N,)`."""
+    import torch
+
+    boxes = torch.cat([head.boxes[image] for head in predictions])
+    objectness = torch.cat(
+        [torch.ones_like(one) if head.is_certain else one for head in predictions for one in [head.objectness[image]]]
+    )
+    rows = (objectness > thresh) & boxes.isfinite().all(1)
+    return boxes[rows].cpu().numpy(), objectness[rows].cpu().numpy()
 
 
 def select(found: Candidates, nms_thresh: float, suppression: tuple[str, float]) -> Candidates:

@@ -25,6 +25,8 @@ class Dialect:
     plain_recurrence: bool  # src/parser.c load_weights_upto, parse_rnn, parse_crnn: order, names and sizes of its own
     normed_without_bias: bool  # src/parser.c load_batchnorm_weights
     plain_reorg: bool  # src/parser.c parse_reorg_old: `flatten` and `extra` have no effect
+    valid_thresh: float  # src/detector.c; examples/detector.c validate_detector: the least score that is written
+    valid_nms: float  # and the overlap above which the weaker box goes
     transposed: bool = False  # src/parser.c load_connected_weights: files of versions above 1000, of either fork
 
 
@@ -40,6 +42,8 @@ ALEXEYAB = Dialect(
     plain_recurrence=False,
     normed_without_bias=False,
     plain_reorg=True,
+    valid_thresh=0.001,
+    valid_nms=0.6,
 )
 PJREDDIE = Dialect(
     name="pjreddie",
@@ -53,4 +57,6 @@ PJREDDIE = Dialect(
     plain_recurrence=True,
     normed_without_bias=True,
     plain_reorg=False,
+    valid_thresh=0.005,
+    valid_nms=0.45,
 )

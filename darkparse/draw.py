@@ -36,7 +36,7 @@ Region = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
 
 
 def draw(
-    image: np.ndarray, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, names: Sequence[str]
+    image: np.ndarray, boxes: np.ndarray, scores: np.ndarray | None, labels: np.ndarray, names: Sequence[str]
 ) -> np.ndarray:
     """A copy of the image with the boxes drawn, the best on top.
 
@@ -46,7 +46,7 @@ def draw(
     Args:
         image: (H, W, 3) BGR, or (H, W), (H, W, 1) grey, or (H, W, 4) BGRA; uint8 or uint16. It is not changed.
         boxes: (N, 4) x0, y0, x1, y1 in pixels.
-        scores: (N,) 0..1.
+        scores: (N,) 0..1; None: they are labels, which have none, and the first is on top.
         labels: (N,) class indices.
         names: the classes' names.
 
@@ -60,11 +60,12 @@ def draw(
     canvas = _bgr8(image)
     height, width = canvas.shape[:2]
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
-    if np.size(boxes) % 4 or not len(corners) == np.size(scores) == np.size(labels):
-        raise ValueError(f"{np.shape(boxes)} boxes, {np.shape(scores)} scores and {np.shape(labels)} labels do not fit")
+    given = labels if scores is None else scores
+    if np.size(boxes) % 4 or not len(corners) == np.size(given) == np.size(labels):
+        raise ValueError(f"{np.shape(boxes)} boxes, {np.shape(given)} scores and {np.shape(labels)} labels do not fit")
     extent = (height + width) / 2
     font, line = Font(), max(1, round(0.003 * extent))
-    targets = _targets(_inside(corners, width, height, line), np.ravel(scores), np.ravel(labels), names, font)
+    targets = _targets(_inside(corners, width, height, line), scores, np.ravel(labels), names, font)
     plates = _plates(targets, font, canvas, line, max(_SMALLEST, round(4 + 0.018 * extent)))
     for target in reversed(targets):
         _draw_outline(canvas, target, line)
@@ -175,17 +176,19 @@ class Font:
 
 
 def _targets(
-    boxes: list[_Box | None], scores: np.ndarray, labels: np.ndarray, names: Sequence[str], font: Font
+    boxes: list[_Box | None], scores: np.ndarray | None, labels: np.ndarray, names: Sequence[str], font: Font
 ) -> list[_Target]:
     """One target for each different box, the best first."""
     groups: dict[_Box, list[int]] = {}
     titles = [_title(int(label), names, font) for label in labels]
-    for row in np.argsort(-scores, kind="stable").tolist():
+    texts = titles if scores is None else [f"{t} {s:.0%}" for t, s in zip(titles, np.ravel(scores), strict=True)]
+    order = range(len(titles)) if scores is None else np.argsort(-np.ravel(scores), kind="stable").tolist()
+    for row in order:
         box = boxes[row]
         if box is not None and not titles[row].startswith(HIDDEN):
             groups.setdefault(box, []).append(row)
     return [
-        _Target(box, "  ".join(f"{titles[i]} {scores[i]:.0%}" for i in rows), class_colour(int(labels[rows[0]])))
+        _Target(box, "  ".join(texts[i] for i in rows), class_colour(int(labels[rows[0]])))
         for box, rows in groups.items()
     ]
 

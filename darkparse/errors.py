@@ -22,7 +22,7 @@ DarkparseWarning          (a UserWarning)
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -44,6 +44,12 @@ class Location:
 def brief(text: str) -> str:
     """What was found, quoted, for a message; cut where it is long."""
     return repr(text if len(text) <= 40 else f"{text[:37]}...")
+
+
+def first_of(words: Sequence[str], most: int) -> str:
+    """Words for a message: the first ones, and how many more there are."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 class DarkparseError(Exception):
@@ -132,6 +138,10 @@ Complain = Callable[[type[DarkparseWarning], str, Location], None]
 def warn(category: type[DarkparseWarning], message: str, where: Location) -> None:
     """Report an oddity and go on."""
     warnings.warn(f"{where}: {message}", category, stacklevel=2)
+
+
+def ignore(category: type[DarkparseWarning], message: str, where: Location) -> None:
+    """Pass over an oddity."""
 
 
 def refuse(category: type[DarkparseWarning], message: str, where: Location) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -77,6 +78,21 @@ def writing(path: str | Path, error: type[DarkparseError] = DarkparseError) -> I
         output.finish()
     finally:
         output.abandon()
+
+
+def keep_original(path: Path) -> Path:
+    """Copy a file that is about to be changed beside itself, as NAME.orig (.orig2, ... where that is there); which.
+
+    Raises:
+        DarkparseError: it cannot be read or written
+    """
+    names = (path.with_name(f"{path.name}.orig{number if number > 1 else ''}") for number in count(1))
+    free = next(name for name in names if not os.path.lexists(name))
+    with blamed(path):
+        data = path.read_bytes()
+    with writing(free) as copy:
+        copy.write(data)
+    return free
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from . import layers as _layers  # noqa: F401  (fills the registry)
 from .cfg import Section, read_cfg
 from .dialect import ALEXEYAB, Dialect
-from .errors import CfgError, Complain, DarkparseError, GraphError, Location, OddValue, warn
+from .errors import CfgError, Complain, DarkparseError, GraphError, Location, OddValue, ignore, warn
 from .net import Net
 from .options import read_options
 from .plan import Step, peak, plan
@@ -136,7 +136,7 @@ def read_graph(
 def check_stride(sections: Sequence[Section], width: int | None, height: int | None) -> None:
     """Raises GraphError where another size than the cfg's is no multiple of what its heads need."""
     try:
-        stride = resolve(sections, width=ROUND, height=ROUND, complain=lambda *_: None).stride
+        stride = resolve(sections, width=ROUND, height=ROUND, complain=ignore).stride
     except CfgError:
         return  # at its own size the cfg is wrong; the other size may be right
     for name, size in (("width", width), ("height", height)):

@@ -5,6 +5,7 @@ What the network reads is planar: (channels, height, width), float32, 0..1.
 """
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -234,7 +235,7 @@ def _read_bytes(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise ImageError("no such file") from error
     except (OSError, ValueError) as error:  # of a directory Windows says "Permission denied"; a zero byte in the name
-        reason = "it is a directory" if path.is_dir() else getattr(error, "strerror", error)
+        reason = "it is a directory" if os.path.isdir(path) else getattr(error, "strerror", error)
         raise ImageError(f"cannot be read: {reason}") from error
     if not data:
         raise ImageError("the file is empty")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import DarkparseError, WeightsError
+from .errors import DarkparseError, WeightsError, ignore
 from .graph import Graph, read_graph
 from .inputs import cfgs_in
 from .layout import FLOAT, fit, layout, read_header
@@ -64,7 +64,7 @@ def fitting(path: str | Path, folder: str | Path) -> Iterator[str]:
 def verdict(path: str | Path, cfg: Path) -> str:
     """Whether a file fits a cfg, in a few words."""
     try:
-        graph = read_graph(cfg, complain=lambda *_: None)
+        graph = read_graph(cfg, complain=ignore)
         layers = fit(graph, path, partial=True).layers
     except WeightsError as why:
         _, fits, classes = str(why).partition("; the file fits this cfg with ")

@@ -17,16 +17,15 @@ from torch import Tensor
 
 from . import weights as weights_file
 from .data import find_cfg
+from .dataset.reader import Fitting, Reader, Ready
 from .deploy import deploy
 from .errors import DarkparseError, ImageError, refuse, warn
 from .graph import Graph, read_graph
-from .images import Floats, Pixels, as_network_order, read_image
 from .layout import Header, read_header
 from .network import Network, check_memory, empty_network
 
 Image = str | Path | np.ndarray
 Images = Sequence[Path] | Sequence[np.ndarray] | list[str] | tuple[str, ...] | list[Image] | tuple[Image, ...]
-Fitting = Callable[[Pixels, int, int], Floats]  # pixels, width, height -> (C, height, width)
 Found = TypeVar("Found")
 
 BATCHED = 4  # dimensions of an array of several images
@@ -38,13 +37,6 @@ def as_batch(image: Image | Images) -> tuple[list[Image], bool]:
     if isinstance(image, str | Path) or (isinstance(image, np.ndarray) and image.ndim != BATCHED):
         return [image], True
     return list(image), False
-
-
-class Ready(NamedTuple):
-    """An image as the network reads it."""
-
-    pixels: np.ndarray  # (C, H, W) float32, 0..1
-    image: np.ndarray  # (rows, columns, C) as read, in the network's order
 
 
 @dataclass(frozen=True)
@@ -61,36 +53,32 @@ class Result(Generic[Found]):
 class Runner:
     """A network with its names, on its device; several threads may use it at once.
 
-    names: one a class; fitting: how images become the network's size; notes: what was decided, and why
+    names: one a class; reader: what reads images for it; notes: what was decided, and why
     """
 
     def __init__(self, network: Network, header: Header, names: tuple[str, ...], fitting: Fitting) -> None:
-        self.network, self.header, self.names, self.fitting = network, header, names, fitting
+        self.network, self.header, self.names = network, header, names
         self.graph: Graph = network.graph
+        self.reader = Reader(network.graph.net.shape, fitting)
         self.notes: list[str] = []
         parameter = next(network.parameters(), torch.empty(0))
         self.device, self.dtype = parameter.device, parameter.dtype
         self._turn = threading.Lock() if network.is_recurrent else nullcontext()
 
     def prepare(self, image: Image) -> Ready:
-        """Read, put in order and resize an image.
+        """See `Reader.ready`."""
+        return self.reader.ready(image)
 
-        Raises:
-            ImageError: it cannot be read, or has the wrong number of channels
-        """
-        channels, height, width = self.graph.net.shape
-        pixels = as_network_order(image, channels) if isinstance(image, np.ndarray) else read_image(image, channels)
-        try:
-            return Ready(self.fitting(pixels, width, height), pixels)
-        except ImageError as why:
-            raise ImageError(f"{image}: {why}" if isinstance(image, str | Path) else str(why)) from None
-
-    @torch.inference_mode()
     def forward(self, images: Sequence[Ready]) -> list[Tensor]:
         """The raw outputs of the network for a batch of prepared images."""
-        if not images:
+        return self.run([torch.from_numpy(image.pixels) for image in images])
+
+    @torch.inference_mode()
+    def run(self, pixels: Sequence[Tensor]) -> list[Tensor]:
+        """The raw outputs of the network for a batch of images, `(C, H, W)` each; for none, none."""
+        if not pixels:
             return []
-        batch = torch.from_numpy(np.stack([image.pixels for image in images]))
+        batch = torch.stack(list(pixels))
         batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         with self._turn, told_plainly(self.device):
             self.network.reset()

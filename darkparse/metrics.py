@@ -5,7 +5,9 @@ Source: src/detector.c validate_detector_map (AlexeyAB 59596d7)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from .boxes import Floats, Ints, iou
 
 Doubles = NDArray[np.float64]
 NONE = -1  # in place of a truth's number
+IOU_THRESH, THRESH = 0.5, 0.25  # src/detector.c run_detector
 
 
 class Truths(NamedTuple):
@@ -82,11 +85,28 @@ class OfClass(Counts):
     ap: float  # 0..1
 
 
+class Ranked(NamedTuple):
+    """All detections of a set of images, by class, of each the best first; `(D,)` each.
+
+    hits: whether it is the first of its rank to be of an object
+    """
+
+    labels: Ints
+    scores: Floats
+    hits: NDArray[np.bool_]
+
+    def by_class(self, classes: int) -> Iterator[slice]:
+        """Where each class stands."""
+        ends = np.searchsorted(self.labels, np.arange(classes), "right").tolist()
+        yield from map(slice, [0, *ends[:-1]], ends)
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What `detector map` says of a network.
 
-    classes: one each, by number; detections: how many there are, of any score; iou_thresh, points, thresh: as given
+    classes: one each, by number; detections: how many there are, of any score; iou_thresh, points, thresh: as given;
+    ranked: what the average precisions are of
     """
 
     classes: tuple[OfClass, ...]
@@ -94,6 +114,7 @@ class Evaluation:
     iou_thresh: float
     points: int
     thresh: float
+    ranked: Ranked = field(repr=False, compare=False)
 
     @property
     def map(self) -> float:
@@ -107,7 +128,13 @@ class Evaluation:
 
 
 def evaluation(
-    found: Found, truths: Truths, classes: int, *, iou_thresh: float = 0.5, points: int = 0, thresh: float = 0.25
+    found: Found,
+    truths: Truths,
+    classes: int,
+    *,
+    iou_thresh: float = IOU_THRESH,
+    points: int = 0,
+    thresh: float = THRESH,
 ) -> Evaluation:
     """Compare what was found with what there is.
 
@@ -118,20 +145,66 @@ def evaluation(
             area under the curve
         thresh: score above which detections are counted as true and false positives
     """
-    claimed, overlaps = match(found, truths, iou_thresh)
-    ranks = np.argsort(-found.scores, kind="stable")
-    ranked_labels, ranked_hits = found.labels[ranks], firsts(claimed[ranks])
-    shown = found.scores > np.float32(thresh)
-    true, false = firsts(claimed) & shown, ~firsts(claimed) & shown
-    sizes = (
-        np.bincount(labels, minlength=classes) for labels in (truths.labels, found.labels[true], found.labels[false])
-    )
-    summed = np.bincount(found.labels[true], overlaps[true], minlength=classes)
-    rows = []
-    for label, (objects, tp, fp, overlap) in enumerate(zip(*sizes, summed, strict=True)):
-        ap = average_precision(ranked_hits[ranked_labels == label], int(objects), points)
-        rows.append(OfClass(int(objects), int(tp), int(fp), float(overlap), ap))
-    return Evaluation(tuple(rows), len(found.scores), iou_thresh, points, thresh)
+    tally = Tally(classes, iou_thresh=iou_thresh, thresh=thresh)
+    tally.add(found, truths)
+    return tally.evaluation(points)
+
+
+class Tally:
+    """Takes what was found and what there is, one or several whole images at a time.
+
+    Only the class, the score and whether it is right are kept of each detection.  Whether it is depends on its own
+    image alone, so it makes no difference how a set of images is divided.
+
+    Args:
+        classes, iou_thresh, thresh: as for `evaluation`
+    """
+
+    def __init__(self, classes: int, *, iou_thresh: float = IOU_THRESH, thresh: float = THRESH) -> None:
+        self.classes, self.iou_thresh, self.thresh = classes, iou_thresh, thresh
+        self.truths, self.tp, self.fp = (np.zeros(classes, np.int64) for _ in range(3))
+        self.overlap = np.zeros(classes)
+        self._labels, self._scores, self._hits = array("i"), array("f"), bytearray()
+
+    def add(self, found: Found, truths: Truths, difficult: Truths | None = None) -> None:
+        """One or several images.
+
+        Args:
+            difficult: objects that need not be found.  As in Darknet a detection of one has no part in the average
+                precision, but is a false positive above the threshold.
+        """
+        claimed, overlaps = match(found, truths, self.iou_thresh)
+        first, shown = firsts(claimed), found.scores > np.float32(self.thresh)
+        true, false = first & shown, ~first & shown
+        self.truths += np.bincount(truths.labels, minlength=self.classes)
+        self.tp += np.bincount(found.labels[true], minlength=self.classes)
+        self.fp += np.bincount(found.labels[false], minlength=self.classes)
+        np.add.at(self.overlap, found.labels[true], overlaps[true])
+        ranks = np.argsort(-found.scores, kind="stable")
+        hits = np.empty(len(ranks), bool)
+        hits[ranks] = firsts(claimed[ranks])
+        if difficult is not None:
+            counting = (claimed != NONE) | (match(found, difficult, self.iou_thresh)[0] == NONE)
+            found, hits = Found(*(part[counting] for part in found)), hits[counting]
+        self._labels.frombytes(found.labels.astype(np.int32).tobytes())
+        self._scores.frombytes(found.scores.astype(np.float32).tobytes())
+        self._hits += hits.tobytes()
+
+    def evaluation(self, points: int = 0) -> Evaluation:
+        """Of all images so far; `points` as for `evaluation`."""
+        ranked = self.ranked()
+        rows = []
+        for label, part in enumerate(ranked.by_class(self.classes)):
+            objects = int(self.truths[label])
+            ap = average_precision(ranked.hits[part], objects, points)
+            rows.append(OfClass(objects, int(self.tp[label]), int(self.fp[label]), float(self.overlap[label]), ap))
+        return Evaluation(tuple(rows), len(ranked.hits), self.iou_thresh, points, self.thresh, ranked)
+
+    def ranked(self) -> Ranked:
+        """Its detections so far; of equal scores in the order in which they came."""
+        scores, labels = np.array(self._scores, np.float32), np.array(self._labels, np.int64)
+        order = np.lexsort((-scores, labels))
+        return Ranked(labels[order], scores[order], np.frombuffer(bytes(self._hits), bool)[order])
 
 
 def match(found: Found, truths: Truths, iou_thresh: float) -> tuple[Ints, Floats]:

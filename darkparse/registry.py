@@ -61,7 +61,8 @@ class Predictions(NamedTuple):
 
     boxes: `(B, N, 4)` cxcywh, relative to the network's input; objectness: `(B, N)`, 0..1;
     scores: `(B, N, C)`, objectness x class probability;
-    needs_objectness, needs_score: which of them must be above the threshold for a box to count
+    needs_objectness, needs_score: which of them must be above the threshold for a box to count;
+    is_certain: as a proposal, whatever its class, each box counts as if its objectness were 1
     """
 
     boxes: Tensor
@@ -69,6 +70,7 @@ class Predictions(NamedTuple):
     scores: Tensor
     needs_objectness: bool = True
     needs_score: bool = True
+    is_certain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

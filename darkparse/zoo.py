@@ -9,7 +9,7 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import DarkparseError
+from .errors import DarkparseError, ignore
 from .graph import Graph, read_graph
 from .inputs import cfgs_in
 from .layout import size
@@ -57,7 +57,7 @@ def examine(path: Path) -> Entry:
     if not path.is_file():
         return Entry(path.stem, f"{path}: no regular file")
     try:
-        graph = read_graph(path, complain=lambda *_: None)
+        graph = read_graph(path, complain=ignore)
     except DarkparseError as why:
         return Entry(" ".join(path.stem.split()), " ".join(str(why).split()))
     heads, classes = answers(graph)

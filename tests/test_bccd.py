@@ -16,14 +16,15 @@ needs_bccd = pytest.mark.skipif(not DATASET.is_dir(), reason=f"no {DATASET}; set
 @needs_bccd
 def test_the_data_set_is_converted_as_for_darknets_runs(tmp_path):
     data = bccd.convert(DATASET, tmp_path / "out")
-    assert data.read_text().startswith("classes = 3\ntrain = ")
+    assert "classes = 3\ntrain = " in data.read_text()
+    assert (tmp_path / "out/bccd.names").read_text() == "RBC\nWBC\nPlatelets\n"
     assert len((tmp_path / "out/train.txt").read_text().splitlines()) == 292
-    assert len((tmp_path / "out/test.txt").read_text().splitlines()) == 72
+    assert len((tmp_path / "out/valid.txt").read_text().splitlines()) == 72
     counts = np.bincount(
-        [int(label) for path in (tmp_path / "out/labels").iterdir() for label in path.read_text().split()[::5]]
+        [int(label) for path in (tmp_path / "out/obj").glob("*.txt") for label in path.read_text().split()[::5]]
     )
     assert counts.tolist() == [4153, 372, 361]  # of 4155 red cells two have no size
-    first = (tmp_path / "out/labels/BloodImage_00338.txt").read_text().splitlines()[0]
+    first = (tmp_path / "out/obj/BloodImage_00338.txt").read_text().splitlines()[0]
     assert first == "0 0.787500 0.273958 0.159375 0.210417"  # 453, 81, 555, 182 of 640 x 480
     for image in (tmp_path / "out/train.txt").read_text().split():
         assert Path(image).read_bytes()[:2] == b"\xff\xd8"
@@ -32,11 +33,10 @@ def test_the_data_set_is_converted_as_for_darknets_runs(tmp_path):
 @needs_bccd
 def test_samples_are_the_test_split(tmp_path):
     bccd.convert(DATASET, tmp_path)
-    samples = list(bccd.samples(tmp_path))
-    assert len(samples) == 72
-    path, rows = next(sample for sample in samples if sample[0].stem == "BloodImage_00007")
-    expected = [(x, y, w, h, label) for label, x, y, w, h in bccd.objects(DATASET, path.stem)]
-    assert rows == pytest.approx(np.array(expected), abs=1e-6)  # labels have six decimals
+    samples = {path.stem: rows for path, rows in bccd.samples(tmp_path)}
+    assert list(samples) == (DATASET / "ImageSets/Main/test.txt").read_text().split()
+    white = ((193 + 387) / 2 / 640, (92 + 285) / 2 / 480, (387 - 193) / 640, (285 - 92) / 480, 1)  # its first object
+    assert samples["BloodImage_00007"][0] == pytest.approx(white, abs=1e-6)  # labels have six decimals
 
 
 HUNGRY = """

@@ -43,6 +43,38 @@ def layer_by_layer(sections: Sequence[Section]) -> tuple | str:
     return graph.net, [replace(node, where=Location("", 0)) for node in graph.nodes]
 
 
+REPEATS = "[net]\r\nsize = 3  # small\r\n# again\r\nsize=5\r\n stri de=2\r\nstride=4\r\n\r\n[conv]; the first\r\nsize=7"
+
+
+def test_repeats_go_and_all_else_stays():
+    cfg = CfgText(REPEATS)
+    cfg.remove_repeats(0)
+    assert cfg.text == REPEATS.replace("size=5\r\n", "").replace("stride=4\r\n", "")
+
+
+def test_an_option_is_renamed_on_each_of_its_lines():
+    cfg = CfgText(REPEATS)
+    cfg.rename_option(0, "size", "width")
+    cfg.rename_option(0, "stride", "height")
+    cfg.rename_option(0, "none", "channels")
+    new = (
+        "[net]\r\nwidth = 3  # small\r\n# again\r\nwidth=5\r\n height=2\r\nheight=4\r\n\r\n[conv]; the first\r\nsize=7"
+    )
+    assert cfg.text == new
+
+
+def test_a_section_is_renamed_and_its_comment_stays():
+    cfg = CfgText(REPEATS)
+    cfg.rename_section(1, "convolutional")
+    assert cfg.text == REPEATS.replace("[conv]", "[convolutional]")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a=b", "#a", "[a]"])
+def test_what_no_option_can_be_called(name):
+    with pytest.raises(ValueError, match="expected the name of an option"):
+        CfgText(REPEATS).rename_option(0, "size", name)
+
+
 # What is not edited
 
 
@@ -405,6 +437,9 @@ OPTIONS = st.dictionaries(KEYS, VALUES, max_size=3)
 EDITS = st.lists(
     st.tuples(st.just("set"), st.integers(0, 9), KEYS, VALUES)
     | st.tuples(st.just("unset"), st.integers(0, 9), KEYS, st.none())
+    | st.tuples(st.just("rename"), st.integers(0, 9), KEYS, KEYS)
+    | st.tuples(st.just("drop"), st.integers(0, 9), st.none(), st.none())
+    | st.tuples(st.just("name"), st.integers(0, 9), NAMES, st.none())
     | st.tuples(st.just("insert"), st.integers(0, 9), NAMES, OPTIONS)
     | st.tuples(st.just("remove"), st.integers(0, 9), st.none(), st.none()),
     max_size=8,
@@ -428,6 +463,17 @@ def apply(cfg: CfgText, model: list[tuple[str, dict[str, str]]], edit) -> None:
     elif verb == "unset":
         cfg.remove_option(at, name)
         model[at][1].pop(name, None)
+    elif verb == "rename":
+        cfg.rename_option(at, name, value)
+        options = list(model[at][1].items())
+        model[at][1].clear()
+        for key, text in options:  # of two of a name the first counts
+            model[at][1].setdefault(value if key == name else key, text)
+    elif verb == "drop":
+        cfg.remove_repeats(at)
+    elif verb == "name":
+        cfg.rename_section(at, name)
+        model[at] = name, model[at][1]
     elif verb == "insert":
         cfg.insert_section(at, name, value)
         model.insert(at + 1, (name, {key: spelled(one) for key, one in value.items()}))
@@ -459,7 +505,8 @@ def test_any_edits(text, edits):
         after = lines_of(cfg)
         assert says(cfg) == model
         if len(after) == len(before):
-            assert sum(a != b for a, b in zip(before, after, strict=True)) <= (edit[0] == "set")
+            changed = sum(a != b for a, b in zip(before, after, strict=True))
+            assert changed <= (edit[0] in ("set", "name")) or edit[0] == "rename"
         else:
             assert only_inserted(*sorted((before, after), key=len))
             assert (len(after) > len(before)) == (edit[0] in ("set", "insert"))

@@ -12,7 +12,9 @@ from conftest import ROOT, SHARED
 from darkparse import weights as weights_file
 from darkparse.detections import Candidates
 from darkparse.errors import DarkparseError, DarkparseWarning
-from darkparse.evaluation.evaluate import accuracy, evaluate, listed
+from darkparse.evaluation.accuracy import accuracy
+from darkparse.evaluation.evaluate import evaluate
+from darkparse.evaluation.listing import listed
 from darkparse.example import Example, render
 from darkparse.graph import read_graph
 from darkparse.network import Network

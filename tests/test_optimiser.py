@@ -12,8 +12,9 @@ from darkparse.graph import read_graph
 from darkparse.network import Network
 from darkparse.training.ema import Ema
 from darkparse.training.initial import initialise
-from darkparse.training.model import Trainable, check_trainable
+from darkparse.training.model import Trainable
 from darkparse.training.optimiser import Optimiser
+from darkparse.training.trainable import check_trainable
 
 NET = "[net]\nwidth=4\nheight=4\nchannels=2\nmomentum=.9\ndecay=.01\nmax_batches=4000\n"
 CONV = "[convolutional]\nfilters=3\nsize=3\npad=1\nactivation=linear\n"

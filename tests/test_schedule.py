@@ -35,6 +35,12 @@ def test_random_policy_raises_the_draw_to_the_power() -> None:
     assert rate(net, 7, draw=1.0) == 0.5
 
 
+def test_a_step_behind_a_later_one_waits_for_that() -> None:
+    # src/network.c get_current_rate: the first step that is not reached ends the loop
+    net = Net(policy="steps", learning_rate=1.0, steps=(54, 48), scales=(0.5, 0.25))
+    assert [rate(net, n) for n in (50, 60)] == [1.0, 0.125]
+
+
 NET = Net(width=416, height=320, max_batches=1000)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+SPLITS = ("train", "valid")  # what images are for; the keys of a .data file
+
 Boxes = NDArray[np.float64]  # (M, 5): centre x and y, width, height, relative to the image; class
 NO_BOXES: Boxes = np.zeros((0, 5))
 
@@ -31,8 +33,10 @@ class Annotations:
 
     names: of the classes, by number; pictures: by what they are for ("train", "valid", ...), each in its order;
     notes: what the user should know of how they were read, a line each
+    bad: what was left out or changed, a line `file:line: reason` each
     """
 
     names: tuple[str, ...]
     pictures: dict[str, list[Picture]]
     notes: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import classification, report
 from .arguments import SHARE, SHOWN, Files, for_loading, image_command, show_notes, sort_out
+from .evaluation import Watched
 from .sinks import Sink, Targets
+from .train import sort_out as sort_out_training
 
 if TYPE_CHECKING:
     from ..classification import Classification
     from ..loading import Result
 
+TOP = 5  # classes
+
 
 @click.command()
 @image_command
-@click.option("--top", "-t", default=5, type=click.IntRange(1), help="How many classes an image.", **SHOWN)
+@click.option("--top", "-t", type=click.IntRange(1), help="How many classes an image.  [default: 5]")
 @click.option(
     "--hier",
     "-hier",
@@ -32,12 +36,23 @@ if TYPE_CHECKING:
     help="How images become the network's size; auto: as the writer of the weights does.",
     **SHOWN,
 )
-def classify(files: tuple[str, ...], **options: object) -> None:
-    """Say which classes images show.
+@click.option("--valid", type=click.Path(dir_okay=False), help="In place of images: .data file with labelled ones.")
+@click.option(
+    "--workers", type=click.IntRange(0), help="Of --valid: processes that read images.  [default: one a core]"
+)
+def classify(files: tuple[str, ...], **options: Any) -> None:
+    """Say which classes images show; or, with --valid, how often that is right.
 
     CFG, WEIGHTS, a .data or .names file and images may come in any order.  An IMAGE is a file, a folder, a pattern,
     a .txt list, or - for names on standard input.  Exit status 1 if an image could not be read.
+
+    With --valid, the images are those of valid= of the .data file, or else of train=, and what they show is the first
+    name in their path.  Prints how often the first of the guesses is right, and one of the first --top.
     """
+    if options["valid"]:
+        validate(files, options)
+        return
+    options["top"] = options["top"] or TOP
     given = sort_out(files, options)
     run(given, Targets.of(options, given.known), options)
 
@@ -53,6 +68,31 @@ def run(files: Files, targets: Targets, options: dict[str, object]) -> None:
         for result in classify_files(model, files.images, **numbers):  # type: ignore[arg-type]
             results.add(result)
     results.finish()
+
+
+def validate(files: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Print the last line of Darknet's `classifier valid`; exits with status 1 if an image could not be read."""
+    from ..classify import count_classes, load_classifier
+    from ..data import read_data
+    from ..evaluation.accuracy import accuracy, labelled_images
+
+    if unfit := [f"--{key}" for key in ("json", "jsonl", "hier", "names", "data") if options[key] is not None]:
+        raise click.UsageError(f"{unfit[0]} does not go with --valid")
+    if options["resize"] not in {"auto", "crop"}:
+        raise click.UsageError("--valid takes the middle of each image, as Darknet does; expected no other --resize")
+    path, cfg, weights = sort_out_training((options["valid"], *files))
+    if weights is None:
+        raise click.UsageError("expected a .cfg and its .weights")
+    data = read_data(path)
+    model = load_classifier(cfg, weights, **for_loading(options) | {"data": path, "resize": "crop"})
+    images, reports = labelled_images(model.graph, data)
+    show_notes(*model.notes, f"device: {model.device}", *reports)
+    top = min(options["top"] or data.positive("top", TOP), count_classes(model.graph))
+    samples = Watched(images, "classify")
+    numbers = {"top": top, "batch": options["batch"], "workers": options["workers"]}
+    found = accuracy(model.network, samples, **numbers, failed=samples.failed)
+    click.echo(f" TOP calculation...\n\n{len(images) - 1}: top 1: {found.first:f}, top {top}: {found.top:f}")
+    samples.finish("counted as mistaken")
 
 
 class Classes(Sink["Classification"]):

@@ -9,13 +9,21 @@ import click
 
 from .. import __version__
 from ..errors import DarkparseError, DarkparseWarning
+from .anchors import anchors
+from .check import check
 from .classify import classify
+from .dataset import dataset
 from .detect import detect
+from .doctor import doctor
 from .example import example
 from .files import download, inspect, partial
 from .generate import generate
+from .map import map_
+from .new import new
+from .recall import recall
 from .summary import summary
 from .train import train
+from .valid import valid
 from .zoo import zoo
 
 
@@ -47,5 +55,24 @@ def main() -> None:
     """Run Darknet models (.cfg and .weights) in PyTorch."""
 
 
-for command in (detect, classify, train, summary, inspect, partial, download, generate, zoo, example):
+for command in (
+    detect,
+    classify,
+    train,
+    dataset,
+    summary,
+    inspect,
+    partial,
+    download,
+    generate,
+    zoo,
+    example,
+    new,
+    anchors,
+    check,
+    map_,
+    valid,
+    recall,
+    doctor,
+):
     main.add_command(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
@@ -178,14 +178,24 @@ def index_classes(images: Sequence[str], labels: Sequence[str], channels: int) -
     Source: src/data.c fill_truth_smooth (AlexeyAB 59596d7)
     """
     index = index_images(images, channels)
-    found = [tuple(i for i, label in enumerate(labels) if label in path) for path in index.images]
+    found = [labels_in(path, labels) for path in index.images]
     if not any(found):
-        raise DataError(
-            f"no label is in the path of an image, such as {index.images[0]}; expected one, such as {labels[0]}"
-        )
-    bad = [
-        f"{path}: expected one label in the path, found {', '.join(labels[i] for i in classes) or 'none'}"
-        for path, classes in zip(index.images, found, strict=True)
-        if len(classes) != 1
-    ]
+        raise nothing_labelled(index.images[0], labels)
+    bad = [line for path, classes in zip(index.images, found, strict=True) for line in doubtful(path, classes, labels)]
     return replace(index, bad_labels=bad), found
+
+
+def labels_in(path: str, labels: Sequence[str]) -> tuple[int, ...]:
+    """The classes whose labels are in the path of an image."""
+    return tuple(number for number, label in enumerate(labels) if label in path)
+
+
+def doubtful(path: str, classes: Sequence[int], labels: Sequence[str]) -> Iterator[str]:
+    """A line on an image that has no label in its path, or several."""
+    if len(classes) != 1:
+        yield f"{path}: expected one label in the path, found {', '.join(labels[i] for i in classes) or 'none'}"
+
+
+def nothing_labelled(path: str, labels: Sequence[str]) -> DataError:
+    """Why images, such as that, cannot be used."""
+    return DataError(f"no label is in the path of an image, such as {path}; expected one, such as {labels[0]}")

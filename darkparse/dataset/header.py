@@ -31,6 +31,12 @@ def size_of(head: bytes) -> tuple[int, int] | None:
     return None
 
 
+def orientation_of(head: bytes) -> int:
+    """How EXIF says that a JPEG is to be turned, 1 to 8; 1: not at all."""
+    tiff = next((part for marker, part in _segments(head) if marker == 0xE1 and part.startswith(_EXIF)), b"")
+    return _orientation(tiff[len(_EXIF) :]) if tiff and is_jpeg(head) else 1
+
+
 def _size_of_jpeg(head: bytes) -> tuple[int, int] | None:
     turned = False
     for marker, part in _segments(head):

@@ -12,6 +12,7 @@ from ..errors import DataError, brief
 from .augment import Boxes
 
 NO_BOXES = np.zeros((0, 5), np.float32)
+CUT = "cut at the edges of the image"  # what becomes of a box that reaches far outside, in training
 
 _ALEXEYAB = (
     "/images/train2017/", "/images/val2017/", "/JPEGImages/", "\\images\\train2017\\", "\\images\\val2017\\",
@@ -77,7 +78,7 @@ def read_labels(path: str, classes: int) -> tuple[Boxes, list[str]]:
             bad.append(f"{path}:{number}: {why}; left out")
             continue
         if why := _odd(x, y, w, h):
-            bad.append(f"{path}:{number}: {why}; cut at the edges of the image")
+            bad.append(f"{path}:{number}: {why}; {CUT}")
         boxes.append((x, y, w, h, index))
     return np.array(boxes, np.float32).reshape(-1, 5), bad
 

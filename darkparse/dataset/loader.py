@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.context import BaseContext
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from ..errors import DarkparseError
 from .draws import Place
+from .processes import Ahead, cores
 from .samples import Sample, Samples
-
-_AHEAD = 2  # mini-batches that each process may be ahead
 
 Size = Callable[[int], tuple[int, int]]
 
@@ -66,20 +57,7 @@ class Order:
                 yield [Place(self.seed, iteration, i, each * self.subdivisions, *size) for i in own]
 
 
-class _Batches(Dataset[Batch | DarkparseError]):
-    """The mini-batch of some places, or why there is none; it goes to the processes that make them."""
-
-    def __init__(self, samples: Samples) -> None:
-        self.samples = samples
-
-    def __getitem__(self, places: Sequence[Place]) -> Batch | DarkparseError:
-        try:
-            return gathered([self.samples.sample(place) for place in places])
-        except DarkparseError as why:
-            return why  # raised there, it would arrive with all of this process's stack in its message
-
-
-class Loader:
+class Loader(Ahead[list[Place], Batch]):
     """The mini-batches of iterations `start` + 1 to `stop`, in order; which images they hold depends on `seed` alone.
 
     Use it in a `with` statement, or close it, to end its processes.
@@ -110,45 +88,12 @@ class Loader:
         check_shares(batch, subdivisions, world)
         order = Order(seed, batch, subdivisions, size, start, stop, rank, world)
         workers = min(cores() if workers is None else workers, len(order))
-        started: dict[str, Any] = {"multiprocessing_context": _start(), "prefetch_factor": _AHEAD} if workers else {}
-        self._loader = partial(
-            DataLoader,
-            _Batches(samples),
-            sampler=order,
-            batch_size=None,
-            num_workers=workers,
-            worker_init_fn=_begin,
-            **started,
-        )
-        self._batches: Iterator[Batch | DarkparseError] | None = None
+        super().__init__(partial(minibatch, samples), order, workers)
 
-    def __iter__(self) -> Iterator[Batch]:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "This DataLoader will create")  # more processes than cores, as was asked
-            self._batches = iter(self._loader())
-        try:
-            for batch in self._batches:
-                if isinstance(batch, DarkparseError):
-                    raise batch
-                yield batch
-        except RuntimeError as why:
-            if "DataLoader worker (pid" not in str(why):
-                raise
-            raise DarkparseError(f"a process that loads images has died, perhaps for want of memory ({why})") from None
-        finally:
-            self.close()
 
-    def close(self) -> None:
-        """End the processes."""
-        batches, self._batches = self._batches, None
-        if (shutdown := getattr(batches, "_shutdown_workers", None)) is not None:
-            shutdown()
-
-    def __enter__(self) -> Loader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def minibatch(samples: Samples, places: Sequence[Place]) -> Batch:
+    """The mini-batch of some places."""
+    return gathered([samples.sample(place) for place in places])
 
 
 def check_shares(batch: int, subdivisions: int, world: int) -> None:
@@ -156,11 +101,6 @@ def check_shares(batch: int, subdivisions: int, world: int) -> None:
     if batch // subdivisions < world:
         each = f"batch={batch} subdivisions={subdivisions} make mini-batches of {batch // subdivisions}"
         raise DarkparseError(f"{each}; expected at least an image for each of {world} processes")
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gathered(samples: Sequence[Sample]) -> Batch:
@@ -175,34 +115,3 @@ def gathered(samples: Sequence[Sample]) -> Batch:
     else:
         truth = np.stack(truths)
     return Batch(images, torch.from_numpy(truth), [", ".join(sample.paths) for sample in samples], notes)
-
-
-def _start() -> BaseContext:
-    """How processes begin: from a fresh one, as a copy of this one may hang on what its threads held."""
-    if os.name == "nt":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cv2", __name__])  # once, not in each process
-    return context
-
-
-def _begin(_: int) -> None:
-    """Set up a process: its threads would fight for the cores, and Ctrl-C is for the process that trains."""
-    import cv2
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.excepthook = _pass_over
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-    threading.Thread(target=_follow, daemon=True).start()
-
-
-def _pass_over(*_: object) -> None:
-    """Errors of samples are raised where they are used; what is left are connections, as the other process ends."""
-
-
-def _follow() -> None:
-    """Die with the process that trains: torch looks after its parent only, which here is the one they are copied of."""
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-    os._exit(1)

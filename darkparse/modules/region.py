@@ -46,7 +46,7 @@ def softmax_by_group(tree: Tree, x: Tensor, dim: int = 2) -> Tensor:
 
 
 def decode_region(head: Region, raw: Tensor, hier: float) -> Predictions:
-    """Source: get_region_box and get_region_boxes (AlexeyAB), get_region_detections (pjreddie)."""
+    """Source: get_region_boxes, custom_get_region_detections (AlexeyAB), get_region_detections (pjreddie)."""
     y = activate_region(head, raw).permute(0, 3, 4, 1, 2)  # (B, h, w, A, E)
     boxes = region_boxes(head, y)
     objectness, classes = y[..., 4], y[..., 5:]
@@ -55,9 +55,11 @@ def decode_region(head: Region, raw: Tensor, hier: float) -> Predictions:
     if head.tree:
         one = top_of_tree if head.dialect.top_of_tree else deepest_likely
         scores = one(head.tree, cumulative(head.tree, classes), objectness, hier)
-        return flat(boxes, objectness, scores)._replace(needs_score=False)
-    scores = objectness[..., None] * classes
-    return flat(boxes, objectness, scores)._replace(needs_objectness=head.dialect.planar_region)
+        found = flat(boxes, objectness, scores)._replace(needs_score=False)
+    else:
+        found = flat(boxes, objectness, objectness[..., None] * classes)
+        found = found._replace(needs_objectness=head.dialect.planar_region)
+    return found._replace(is_certain=not head.dialect.planar_region)
 
 
 def region_boxes(head: Region, y: Tensor) -> Tensor:

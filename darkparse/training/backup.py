@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data import Data
-from ..errors import DarkparseError, DataError
+from ..errors import DarkparseError
 from ..files import PREFIX, SUFFIX, blamed
 from ..graph import Graph
 
@@ -97,15 +97,7 @@ def backup_for(data: Data, graph: Graph, folder: str | Path | None, tensorboard:
         DataError: `saveweights` or `savelast` is no number of iterations
     """
     usual = LONG if graph.heads and graph.net.max_batches >= LONG else LONG // 10
-    every = positive(data, "saveweights", usual)
-    every_last = positive(data, "savelast", SAVE_LAST)
+    every = data.positive("saveweights", usual)
+    every_last = data.positive("savelast", SAVE_LAST)
     where = Path(folder or data.values.get("backup", "backup"))
     return Backup(where, Path(graph.file).stem, every, every_last, tensorboard)
-
-
-def positive(data: Data, key: str, usual: int) -> int:
-    """A number above 0.  Raises DataError where it is none."""
-    text = data.values.get(key, str(usual))
-    if not text.isdecimal() or int(text) < 1:
-        raise DataError(f"{data.file}: {key}: expected a number above 0, got {text!r}")
-    return int(text)

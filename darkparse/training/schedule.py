@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Callable, Iterable
 from functools import reduce
+from itertools import takewhile
 
 from ..net import Net
 
@@ -42,7 +43,8 @@ def _step(net: Net, n: int, draw: float) -> float:
 
 
 def _steps(net: Net, n: int, draw: float) -> float:
-    factors = (scale for at, scale in zip(net.steps, net.scales, strict=False) if at <= n)
+    reached = takewhile(lambda step: step[0] <= n, zip(net.steps, net.scales, strict=False))
+    factors = (scale for _, scale in reached)
     return reduce(lambda rate, factor: _single(rate * _single(factor)), factors, _single(net.learning_rate))
 
 

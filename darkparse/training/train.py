@@ -15,26 +15,26 @@ import torch
 
 from ..classify import TOP, count_classes
 from ..data import Data, find_cfg, given_names, read_data
-from ..dataset import Samples, class_words, open_samples
-from ..dataset.classification import index_classes
-from ..dataset.index import Index, index_boxes, listed
-from ..dataset.loader import Batch, Loader, check_shares, cores
+from ..dataset import Samples, open_samples
+from ..dataset.loader import Batch, Loader, check_shares
+from ..dataset.processes import cores
 from ..errors import CheckpointError, DarkparseError, refuse, warn
-from ..evaluation.evaluate import accuracy, evaluate
+from ..evaluation.accuracy import Labelled, accuracy, labelled_images
+from ..evaluation.evaluate import evaluate
+from ..evaluation.samples import labelled
 from ..graph import Graph, read_graph
 from ..layout import read_header
 from ..loading import PRECISIONS, check_choice, choose_device
 from ..network import Network
 from . import checkpoint
-from .backup import backup_for, positive
-from .model import check_trainable
+from .backup import backup_for
 from .run import Event, Minibatches, Plan, Run, Size, State
 from .step import Stepper
 from .team import Team, join, leave, share_norms
+from .trainable import check_trainable
 
 EPOCHS = 4  # between two evaluations of a detector; src/darknet.c: -mAP_epochs
 CLASS_EPOCHS = 2  # of a classifier; src/classifier.c train_classifier
-NO_CLASS = -1  # of an image without label: always mistaken
 LEAST_BETWEEN = 100  # iterations between two evaluations; src/detector.c train_detector
 
 
@@ -164,21 +164,17 @@ def evaluation_of(network: Network, data: Data) -> Callable[[], dict[str, float]
         DataError: nothing in the list can be used, or there are more or fewer names than classes
     """
     graph = network.graph
-    images, _ = listed(data, "valid" if "valid" in data.values else "train")
     if not graph.heads:
-        top = min(positive(data, "top", TOP), count_classes(graph))
-        index, labels = index_classes(images, class_words(graph, data)[0], graph.net.channels)
-        return partial(accuracies, network, index, labels, top)
-    index = index_boxes(images, graph.net.channels, graph.classes)
+        top = min(data.positive("top", TOP), count_classes(graph))
+        return partial(accuracies, network, labelled_images(graph, data)[0], top)
+    samples = labelled(data, graph.classes)
     if "names" in data.values:
         given_names(graph.file, graph.classes, None, data.file, ["names"])
-    samples = [(path, index.boxes_of(number)) for number, path in enumerate(index.images)]
     return lambda: {"mAP": evaluate(network, samples).map}
 
 
-def accuracies(network: Network, index: Index, labels: Sequence[tuple[int, ...]], top: int) -> dict[str, float]:
-    """How often a classifier knows what images show; of several labels the first counts, as in Darknet."""
-    samples = [(path, found[0] if found else NO_CLASS) for path, found in zip(index.images, labels, strict=True)]
+def accuracies(network: Network, samples: Sequence[Labelled], top: int) -> dict[str, float]:
+    """How often a classifier knows what images show."""
     first, few = accuracy(network, samples, top=top)
     return {"accuracy": first, f"top{top}": few}
 
