@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from check_project import CFG
 from darkparse.cfg import sections_of
 from darkparse.cfg_edit import CfgText
-from darkparse.check.project import Examined, Project, examine
 from darkparse.check.mend import improve
+from darkparse.check.project import Examined, Project, examine
 from darkparse.errors import CfgError
 from darkparse.findings import ERROR
 from darkparse.graph import resolve

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from check_project import Sound
 from conftest import ROOT, SHARED
 from darkparse.cfg import read_cfg
-from darkparse.check.project import Project, check
 from darkparse.check.mend import mend
+from darkparse.check.project import Project, check
 from darkparse.cli import main
 from darkparse.errors import DarkparseError
 from darkparse.findings import ERROR, NOTE

@@ -10,7 +10,7 @@ from darkparse.annotations import Annotations, Picture, coco, darknet, voc
 from darkparse.data import read_data
 from darkparse.errors import DarkparseError, DataError
 from labelled import contents, stems, write_image
-from test_metrics import BCCD, BCCD_NAMES
+from map_goldens import BCCD, BCCD_NAMES
 
 needs_bccd = pytest.mark.skipif(not BCCD.is_dir(), reason=f"no {BCCD}; set DARKPARSE_SHARED")
 CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 3, "name": "traffic light"}]  # by id: traffic light 0, dog 1

@@ -105,6 +105,14 @@ def test_the_copy_has_as_many_names_as_the_network_has_classes(planted) -> None:
     assert "nothing found" in run("check", "clean/clean.data", "--classes", 3).stdout
 
 
+def test_the_classes_of_a_classifier_count(planted) -> None:
+    planted.write(
+        "c.cfg",
+        "[net]\nwidth=64\nheight=64\nchannels=3\n[convolutional]\nfilters=3\nstride=8\n[avgpool]\n[softmax]\n",
+    )
+    assert "2 names, but the network has 3 classes" in run("check", planted.data, "set/c.cfg", status=1).stdout
+
+
 def test_the_sheet_and_quick(planted) -> None:
     data = planted.image("t2").read_bytes()
     planted.image("t2").write_bytes(data[:-2])

@@ -1,6 +1,5 @@
 """A network over labelled images, against what `detector map` of AlexeyAB 59596d7 prints for the same files."""
 
-import json
 import warnings
 
 import cv2
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import ROOT, SHARED
+from conftest import ROOT
 from darkparse import weights as weights_file
 from darkparse.detections import Candidates
 from darkparse.errors import DarkparseError, DarkparseWarning
@@ -18,12 +17,7 @@ from darkparse.evaluation.listing import listed
 from darkparse.example import Example, render
 from darkparse.graph import read_graph
 from darkparse.network import Network
-from test_metrics import BCCD, MAP, bccd_truths, coco7_truths
-
-TRAINED = SHARED / "training" / "bccd"
-needs_bccd = pytest.mark.skipif(
-    not (BCCD.is_dir() and TRAINED.is_dir()), reason=f"no {BCCD} or {TRAINED}; set DARKPARSE_SHARED"
-)
+from map_goldens import FASTEST, TRAINED, needs_bccd, needs_goldens, recorded, samples
 
 
 def read_network(cfg, weights):
@@ -34,39 +28,29 @@ def read_network(cfg, weights):
     return network
 
 
-def samples(folder, names, read):
-    for name in names:
-        rows = read(name)
-        yield folder / name, np.concatenate([rows[:, 1:], rows[:, :1]], axis=1)
-
-
 @needs_bccd
 def test_bccd_gives_darknets_map() -> None:
-    network = read_network(TRAINED / "bccd-tiny.cfg", TRAINED / "bccd-tiny.weights")
-    golden = json.loads((MAP / "bccd.json").read_text())
-    result = evaluate(network, samples(BCCD / "JPEGImages", golden["images"], bccd_truths))
+    network = read_network(*TRAINED)
+    result = evaluate(network, samples("bccd"))
     # The golden's Darknet decodes JPEGs by itself, up to three grey levels off; this is what the same Darknet prints
     # for the images as OpenCV decodes them, saved as PNGs.
     assert [(one.tp, one.fp) for one in result.classes] == [(595, 481), (71, 5), (51, 42)]
     assert result.detections == 6958
     assert result.map == pytest.approx(0.753992, abs=1e-6)
     assert result.total.average_iou == pytest.approx(0.4294, abs=5e-5)
-    assert result.map == pytest.approx(golden["runs"][0]["map"], abs=1e-3)  # hence .0003 for the decoder alone
+    assert result.map == pytest.approx(
+        recorded("bccd")["runs"][0]["map"], abs=1e-3
+    )  # hence .0003 for the decoder alone
 
 
 @pytest.mark.real
-@pytest.mark.skipif(not MAP.is_dir(), reason=f"no {MAP}; set DARKPARSE_SHARED")
+@needs_goldens
 @pytest.mark.parametrize(("letter_box", "run"), [(0, 0), (1, -1)])
 def test_stretched_or_letterboxed_as_the_cfg_says(letter_box, run, cfg) -> None:
-    text = (
-        (SHARED / "real" / "models" / "yolo-fastest-1.1.cfg")
-        .read_text()
-        .replace("[net]", f"[net]\nletter_box={letter_box}", 1)
-    )
-    network = read_network(cfg(text), SHARED / "real" / "models" / "yolo-fastest-1.1.weights")
-    golden = json.loads((MAP / "coco7.json").read_text())
-    printed = golden["runs"][run]
-    result = evaluate(network, samples(SHARED / "real" / "images", golden["images"], coco7_truths))
+    text = FASTEST[0].read_text().replace("[net]", f"[net]\nletter_box={letter_box}", 1)
+    network = read_network(cfg(text), FASTEST[1])
+    printed = recorded("coco7")["runs"][run]
+    result = evaluate(network, samples("coco7"))
     assert (result.total.tp, result.total.fp) == (printed["tp"], printed["fp"])
     # With another decoder (see above) some of 600 detections at the threshold of .005 come or go
     assert result.map == pytest.approx(printed["map"], abs=5e-4)

@@ -104,7 +104,7 @@ def test_the_given_number_of_classes_counts_for_labels(planted) -> None:
     found = planted.places(4)
     assert ("class-range", ERROR, "t2.txt", 1) not in found
     assert ("names-count", ERROR, "a.names", 2) in found
-    assert ("class-unused", NOTE, "a.names", 3) in found  # class 2 has no object at all
+    assert ("class-unused", NOTE, "a.names", 0) in found  # class 2 has no object at all, and no name
 
 
 @pytest.mark.parametrize(("count", "options"), [(201, {}), (11, {"most": 10})])
@@ -302,6 +302,11 @@ def test_a_class_of_which_only_valid_has_objects(planted) -> None:
     planted.write("a.data", planted.data.read_text().replace("classes = 2", "classes = 3"))
     planted.label("v0", "2 .5 .5 .25 .25\n" * 1)
     assert planted.places() == [("class-unused", WARNING, "a.names", 3)]
+
+
+def test_a_class_without_a_name_has_no_line_among_the_names(planted) -> None:
+    found = planted.places(classes=3)
+    assert found == [("names-count", ERROR, "a.names", 2), ("class-unused", NOTE, "a.names", 0)]
 
 
 def test_a_folder_in_place_of_a_list(planted) -> None:

@@ -195,3 +195,14 @@ def test_keys_that_are_not_taken_along_are_told_of(planted) -> None:
     result = mended(planted)
     assert f"{result.data}: without eval=, results= of {planted.data}" in result.notes
     assert not {"eval", "results"} & set(read_data(result.data).values)
+
+
+@pytest.mark.parametrize(
+    ("classes", "note"),
+    [(2, ""), (1, "left out, as there are 1 classes: dash"), (4, "made up, as there are 4 classes: class_2, class_3")],
+)
+def test_other_names_than_before_are_told_of(planted, classes, note) -> None:
+    result = mended(planted, classes=classes)
+    assert [line for line in result.notes if "classes: " in line] == (
+        [f"{result.data.parent}/clean.names: {note}"] if note else []
+    )

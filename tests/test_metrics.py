@@ -1,93 +1,11 @@
-"""Average precision and its kin, against what `detector map` of AlexeyAB 59596d7 prints."""
+"""Average precision and its kin by hand; for what Darknet prints see test_map_goldens.py."""
 
-import json
 import time
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from conftest import SHARED
-from darkparse.metrics import Found, Truths, average_precision, evaluation, firsts, match
-
-MAP = SHARED / "training" / "map"
-BCCD = SHARED / "datasets" / "bccd"
-BCCD_NAMES = ("RBC", "WBC", "Platelets")
-needs_goldens = pytest.mark.skipif(not MAP.is_dir(), reason=f"no {MAP}; set DARKPARSE_SHARED")
-
-
-def bccd_truths(image):
-    """Rows of class, x, y, w, h by the rule of training/README.md, section 9."""
-    root = ElementTree.parse(BCCD / "Annotations" / f"{image.split('.')[0]}.xml").getroot()
-    width, height = (int(root.findtext(f"size/{side}")) for side in ("width", "height"))
-    rows = []
-    for thing in root.iter("object"):
-        left, top, right, bottom = (int(thing.findtext(f"bndbox/{e}")) for e in ("xmin", "ymin", "xmax", "ymax"))
-        if right > left and bottom > top:
-            box = (
-                (left + right) / 2 / width,
-                (top + bottom) / 2 / height,
-                (right - left) / width,
-                (bottom - top) / height,
-            )
-            rows.append((BCCD_NAMES.index(thing.findtext("name")), *(round(value, 6) for value in box)))
-    return np.array(rows, np.float32).reshape(-1, 5)
-
-
-def coco7_truths(image):
-    return np.loadtxt(MAP / "labels" / f"{image.split('.')[0]}.txt", np.float32, ndmin=2)
-
-
-def gather(rows):
-    """`Truths` of a list of arrays, one an image, of class, x, y, w, h."""
-    joined = np.concatenate(rows)
-    images = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-    return Truths(images, joined[:, 0].astype(np.int64), joined[:, 1:])
-
-
-def golden(name):
-    stored = np.load(MAP / f"{name}.npz")
-    found = Found(stored["image"].astype(int), stored["class_id"].astype(int), stored["box"], stored["prob"])
-    read = {"bccd": bccd_truths, "coco7": coco7_truths}[name]
-    return found, gather([read(image) for image in stored["names"]])
-
-
-def runs():
-    for name, classes in (("bccd", 3), ("coco7", 80)):
-        if not MAP.is_dir():
-            return
-        for number, run in enumerate(json.loads((MAP / f"{name}.json").read_text())["runs"]):
-            if not run.get("letter_box"):  # of other detections: see test_evaluate.py
-                yield pytest.param(name, classes, run, id=f"{name}-{number}")
-
-
-@needs_goldens
-@pytest.mark.parametrize(("name", "classes", "run"), list(runs()))
-def test_map_goldens(name, classes, run):
-    found, truths = golden(name)
-    result = evaluation(
-        found, truths, classes, iou_thresh=run["iou_thresh"], points=run["points"], thresh=run["thresh"]
-    )
-    total = result.total
-    printed = {
-        "detections_count": result.detections,
-        "truth_count": total.truths,
-        "tp": total.tp,
-        "fp": total.fp,
-        "fn": total.fn,
-        "precision": round(total.precision, 2),
-        "recall": round(total.recall, 2),
-        "f1": round(total.f1, 2),
-        "average_iou": round(total.average_iou * 100, 2),
-        "map": round(result.map, 6),
-    }
-    assert printed == {key: run[key] for key in printed}
-    listed = {one["class_id"]: one for one in run["classes"]}
-    for label, one in enumerate(result.classes):
-        want = listed.get(label, {"ap": 0, "ap_exact": 0, "tp": 0, "fp": 0})
-        assert (one.tp, one.fp) == (want["tp"], want["fp"]), label
-        assert one.ap == pytest.approx(want["ap_exact"], abs=1e-12)
-        assert abs(one.ap * 100 - want["ap"]) < 0.005 + 1e-9
+from darkparse.metrics import Found, Tally, Truths, average_precision, evaluation, firsts, match
 
 
 def scene(*rows):
@@ -155,3 +73,62 @@ def test_twenty_thousand_boxes_in_a_thousand_images_take_less_than_a_second() ->
     result = evaluation(found, truths, 3)
     assert time.process_time() - start < 1
     assert (result.map, result.total.fp) == (pytest.approx(1), (found.scores > 0.25).sum() - result.total.tp)
+
+
+def random_set(seed, images=40, classes=4):
+    """Detections, some of them of objects, with scores of which many are equal; some images have neither."""
+    random = np.random.default_rng(seed)
+    where = np.sort(random.integers(images, size=300))
+    truths = Truths(where, random.integers(classes, size=300), random.random((300, 4), np.float32))
+    again = np.sort(random.integers(300, size=900))
+    boxes = truths.boxes[again] + random.normal(0, 0.05, (900, 4)).astype(np.float32)
+    scores = random.integers(1, 30, 900).astype(np.float32) / 30
+    return Found(where[again], (truths.labels[again] + (random.random(900) < 0.1)) % classes, boxes, scores), truths
+
+
+def part(rows, low, high):
+    """Those of the images from `low` on, below `high`."""
+    chosen = (rows.images >= low) & (rows.images < high)
+    return type(rows)(*(column[chosen] for column in rows))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("step", [1, 3, 17], ids=["one-by-one", "three", "seventeen"])
+@pytest.mark.parametrize("points", [0, 11, 101])
+def test_image_by_image_is_the_same_as_all_at_once(seed, step, points):
+    found, truths = random_set(seed)
+    whole = evaluation(found, truths, 4, iou_thresh=0.3, points=points, thresh=0.4)
+    tally = Tally(4, iou_thresh=0.3, thresh=0.4)
+    for low in range(0, 40, step):
+        tally.add(part(found, low, low + step), part(truths, low, low + step))
+    divided = tally.evaluation(points)
+    assert divided == whole
+    assert 0 < whole.total.tp < whole.total.truths
+    for one, other in zip(divided.ranked, whole.ranked, strict=True):
+        assert one.tolist() == other.tolist()
+
+
+def test_only_the_class_the_score_and_whether_it_is_right_are_kept():
+    tally = Tally(4)
+    found, truths = random_set(0)
+    tally.add(found, truths)
+    kept = sum(len(memoryview(one).tobytes()) for one in (tally._labels, tally._scores, tally._hits))
+    assert kept == 9 * 900
+
+
+def test_a_detection_of_a_difficult_object_does_not_rank_but_is_a_false_positive_above_the_threshold():
+    # src/detector.c: the detection is taken back (--detections_count), yet the code below counts it
+    tally = Tally(1)
+    found = scene((0, 0, 0.9, 0), (0, 0, 0.8, 5), (0, 0, 0.7, 9))
+    tally.add(found, objects((0, 0, 9)), objects((0, 0, 0), (0, 0, 20)))
+    result = tally.evaluation()
+    assert (result.detections, result.total.truths) == (2, 1)
+    assert (result.total.tp, result.total.fp) == (1, 2)
+    assert result.map == 0.5  # behind the one at 5
+    assert result.ranked.scores.tolist() == pytest.approx([0.8, 0.7])
+
+
+def test_a_detection_of_an_object_counts_even_if_a_difficult_one_is_there():
+    tally = Tally(1)
+    tally.add(scene((0, 0, 0.9, 0)), objects((0, 0, 0)), objects((0, 0, 0)))
+    assert (tally.evaluation().map, tally.evaluation().detections) == (1, 1)

@@ -219,3 +219,9 @@ def test_bccd():
     assert [pair[1] for pair in counts][:2] == [40, 70]
     assert 72 <= counts[2][1] <= len(valid) <= 75  # those of the others may hold more
     assert not {one.path for one in train} & {one.path for one in valid}
+
+
+@pytest.mark.parametrize("name", ["a/b", "/a", "..", "."])
+def test_the_new_files_are_beside_the_old(data, name):
+    with pytest.raises(DarkparseError, match="expected the name of a file without a folder"):
+        split(data, name=name)

@@ -10,7 +10,7 @@ from darkparse.annotations.darknet import label_text
 from darkparse.annotations.voc_xml import DEEPEST, read_xml
 from darkparse.errors import DataError
 from labelled import stems, voc_object, voc_root, voc_xml, write_image, write_xml
-from test_metrics import BCCD, BCCD_NAMES, bccd_truths
+from map_goldens import BCCD, BCCD_NAMES, bccd_truths
 
 needs_bccd = pytest.mark.skipif(not BCCD.is_dir(), reason=f"no {BCCD}; set DARKPARSE_SHARED")
 CAT = voc_object("cat", 20, 10, 60, 50)

@@ -15,7 +15,7 @@ from ..errors import DarkparseError, DataError, ImageError
 from ..files import blamed, write_text
 from . import NO_BOXES, SPLITS, Annotations, Picture
 from .convert import Report
-from .image_folder import file_names, is_at, lines_of, put, told_unseen
+from .image_folder import checked_name, file_names, is_at, lines_of, put, told_unseen
 
 MARK = "# written by darkparse dataset"  # begins the .data file: such a folder may be written anew
 FOLDER = "obj"  # of images and labels; neither Darknet replaces a part of it when it looks for labels
@@ -108,13 +108,11 @@ def write(
         DarkparseError: the folder has something else, or cannot be written, or no link can be made
     """
     place = Path(os.path.abspath(folder))
-    data = place / f"{name or place.name or FOLDER}.data"
+    data = place / f"{checked_name(name) or place.name or FOLDER}.data"
     pictures = [picture for some in annotations.pictures.values() for picture in some]
     names = file_names(picture.path for picture in pictures)
     lines_of([str(place)])
     class_names = lines_of(annotations.names)
-    if data.parent != place:
-        raise DarkparseError(f"{name!r}: expected the name of a file without a folder")
     _claim(place, data, {path: place / FOLDER / file for path, file in names.items()}, overwrite)
     write_text(data, f"{MARK}, which was interrupted\n")
     kinds = set()

@@ -131,7 +131,7 @@ def unused(survey: Survey, classes: int | None) -> Iterator[Finding]:
         severity, message = NOTE, f"{title}: no object of it, in no image"
         if missed := counts["valid"][index]:
             severity, message = WARNING, f"{title}: {missed} objects in valid=, none in train=; it cannot be learnt"
-        yield Finding("class-unused", severity, file, line and line + index, message)
+        yield Finding("class-unused", severity, file, line + index if index < len(names) else 0, message)
 
 
 def _names_file(data: Data) -> Path | None:

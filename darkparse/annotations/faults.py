@@ -13,15 +13,13 @@ from ..findings import ERROR, NOTE, WARNING, Finding
 from ..graph import Graph
 from . import SPLITS
 from .data_faults import class_count, data_faults, names_faults, names_of, unused
+from .image_folder import ALEXEYAB
 from .label_faults import Sizes, label_faults
 from .repeats import repeated
 from .survey import Seen, Survey, look, read_label_lines
 
 RGB = 3  # channels of an image, where no cfg says otherwise
 OF_MANY = "darknet-labels"  # the rule that is told of at one image, but goes for many
-_SUFFIXES = frozenset({  # src/utils.c replace_image_to_label (AlexeyAB 59596d7)
-    ".jpg", ".JPG", ".jpeg", ".JPEG", ".png", ".PNG", ".bmp", ".BMP", ".ppm", ".PPM", ".tiff", ".TIFF",
-})  # fmt: skip
 
 
 class Network(NamedTuple):
@@ -123,7 +121,7 @@ def _elsewhere(images: Sequence[Seen]) -> Iterator[Finding]:
         wanted = next(label_files(image.path))[0]
         if image.labels and image.label_file != wanted:
             found[image.labels[0][1]].append((image, wanted))
-        elif image.labels and Path(image.path).suffix not in _SUFFIXES:
+        elif image.labels and Path(image.path).suffix not in ALEXEYAB:
             found[f"for {Path(image.path).suffix or 'no suffix'}"].append((image, "no label of such images"))
     for rule, some in found.items():
         image, wanted = some[0]

@@ -12,7 +12,7 @@ from ..errors import DarkparseError
 from ..files import blamed, writing
 
 _SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".tif": ".tiff"}  # that Darknet replaces by .txt in place of another
-_ALEXEYAB = frozenset({
+ALEXEYAB = frozenset({  # suffixes that it replaces by .txt; src/utils.c replace_image_to_label (59596d7)
     ".jpg", ".JPG", ".jpeg", ".JPEG", ".png", ".PNG", ".bmp", ".BMP", ".ppm", ".PPM", ".tiff", ".TIFF",
 })  # fmt: skip
 _PJREDDIE = ("images", "JPEGImages", "raw")
@@ -31,6 +31,17 @@ def file_names(paths: Iterable[str]) -> dict[str, str]:
         taken.add(_key(free))
         names[path] = free + suffix
     return names
+
+
+def checked_name(name: str) -> str:
+    """A name for files, or "".
+
+    Raises:
+        DarkparseError: it is of a folder, or leads to one
+    """
+    if name in {".", ".."} or os.path.basename(name) != name:
+        raise DarkparseError(f"{name!r}: expected the name of a file without a folder")
+    return name
 
 
 def lines_of(words: Iterable[str]) -> str:
@@ -62,7 +73,7 @@ def unseen(image: str, labels: str) -> Iterator[str]:
 
     Source: src/utils.c replace_image_to_label (AlexeyAB 59596d7), src/data.c fill_truth_detection (pjreddie f6afaab)
     """
-    place = next(label_files(image))[0] if os.path.splitext(image)[1] in _ALEXEYAB else image
+    place = next(label_files(image))[0] if os.path.splitext(image)[1] in ALEXEYAB else image
     if place != labels:
         yield f"AlexeyAB's Darknet looks for them: {place}"
     place = image

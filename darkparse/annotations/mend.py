@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import Data, read_data
-from ..errors import DataError
+from ..errors import DataError, first_of
 from . import SPLITS, Annotations, Picture, darknet
 from .data_faults import MOST_CLASSES, class_count, names_of
 from .label_faults import Sizes, clipped, label_faults
 from .repeats import same_images
 from .survey import Row, Seen, Survey
 
+SHOWN = 3  # names in a note
 _DECIMALS = 6  # of a file of labels
 _DROPPED = {  # rules of `label_faults`, and what is done about them
     "label-line": "lines that are no box, left out",
@@ -92,10 +93,15 @@ def mend(survey: Survey, folder: str | Path, *, classes: int | None = None, copy
     names = (*given, *(f"class_{index}" for index in range(len(given), count)))
     found = Annotations(names, {split: some for split, some in pictures.items() if some}, bad=tuple(account.lines))
     written = darknet.write(found, folder, copy=copy)
-    return Mended(written.data, account.done, (*written.notes, *_not_taken(survey.data, written.data)))
+    return Mended(written.data, account.done, (*written.notes, *_changed(survey.data, written.data)))
 
 
-def _not_taken(old: Data, new: Path) -> Iterator[str]:
+def _changed(old: Data, new: Path) -> Iterator[str]:
+    """What is otherwise in the .data file and in the names than it was."""
+    had, has = names_of(old), names_of(read_data(new))
+    for what, names in (("made up", has[len(had) :]), ("left out", had[len(has) :])):
+        if names:
+            yield f"{new.with_suffix('.names')}: {what}, as there are {len(has)} classes: {first_of(names, SHOWN)}"
     if keys := [key for key in old.values if key not in {*read_data(new).values, *SPLITS, "labels"}]:
         yield f"{new}: without {', '.join(f'{key}=' for key in keys)} of {old.file}"
 

@@ -14,7 +14,7 @@ from ..errors import DarkparseError, DataError
 from ..files import write_text
 from ..guard import check_not_read
 from . import SPLITS, Annotations, Picture, darknet
-from .image_folder import lines_of, told_unseen
+from .image_folder import checked_name, lines_of, told_unseen
 from .repeats import contents
 
 _Group = list[Picture]  # images with the same content, which stay together
@@ -139,7 +139,7 @@ def split(
     read = darknet.read(data, SPLITS if together else ("train",))
     every = {picture.path: picture for some in read.pictures.values() for picture in some}
     found = divided(replace(read, pictures={"train": list(every.values())}), valid, seed)
-    target = data.file.with_name(f"{name or f'{data.file.stem}-split'}.data")
+    target = data.file.parent / f"{checked_name(name) or f'{data.file.stem}-split'}.data"
     lists = {split: target.with_name(f"{target.stem}-{split}.txt") for split in SPLITS}
     _check_new([target, *lists.values()], overwrite)
     for split, path in lists.items():

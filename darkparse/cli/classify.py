@@ -9,7 +9,7 @@ import click
 
 from .. import classification, report
 from .arguments import SHARE, SHOWN, Files, for_loading, image_command, show_notes, sort_out
-from .evaluation import Watched
+from .evaluation import Watched, share_cores
 from .sinks import Sink, Targets
 from .train import sort_out as sort_out_training
 
@@ -72,6 +72,7 @@ def run(files: Files, targets: Targets, options: dict[str, object]) -> None:
 
 def validate(files: tuple[str, ...], options: dict[str, Any]) -> None:
     """Print the last line of Darknet's `classifier valid`; exits with status 1 if an image could not be read."""
+    share_cores()
     from ..classify import count_classes, load_classifier
     from ..data import read_data
     from ..evaluation.accuracy import accuracy, labelled_images

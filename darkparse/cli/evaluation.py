@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
@@ -44,6 +45,14 @@ def evaluation_command(function: Command) -> Command:
     return function
 
 
+def share_cores() -> None:
+    """Have threads that wait for each other sleep: while they turn in circles, processes that read images cannot run.
+
+    It is GNU's OpenMP that reads this, when PyTorch is imported.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
 class Given(NamedTuple):
     """What the arguments of a command name; known: all files that are read, but for the images."""
 
@@ -57,6 +66,7 @@ def sort_out(files: tuple[str, ...], options: dict[str, Any]) -> Given:
     """The .data file, the cfg and the weights among the arguments."""
     from ..data import read_data
 
+    share_cores()
     data, cfg, weights = sort_out_training(files)
     if weights is None:
         raise click.UsageError(f"expected a .data file, a .cfg and its .weights, got {' '.join(files)}")

@@ -56,12 +56,12 @@ def map_(files: tuple[str, ...], **options: Any) -> None:  # fmt: skip
     The images are those of valid= of DATA, a .data file, or else of train=.  The arguments may come in any order.  The
     text is Darknet's, number by number.  Exit status 1 if an image could not be read; its objects count as missed.
     """
+    given = sort_out(files, options)
     from ..evaluation.coco import Coco
     from ..evaluation.evaluate import evaluate
     from ..evaluation.opening import as_map
     from ..evaluation.samples import labelled
 
-    given = sort_out(files, options)
     check_outputs(options, given.known)
     model = opened(given, as_map, options)
     labels = labelled(given.data, model.graph.classes, options["valid_list"])

@@ -19,11 +19,11 @@ def recall(files: tuple[str, ...], **options: Any) -> None:
     overlap, recall.  The images are those of valid= of DATA, a .data file, or else of train=.  Exit status 1 if an
     image could not be read; its objects count as missed.
     """
+    given = sort_out(files, options)
     from ..evaluation.opening import as_recall
     from ..evaluation.recall import recall as rows
     from ..evaluation.samples import labelled
 
-    given = sort_out(files, options)
     model = opened(given, as_recall, options)
     labels = labelled(given.data, model.graph.classes, options["valid_list"])
     show_notes(*labels.notes)

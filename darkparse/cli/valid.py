@@ -24,12 +24,12 @@ def valid(files: tuple[str, ...], **options: Any) -> None:
     Writes results/coco_results.json, results/comp4_det_test_CLASS.txt or results/imagenet-detection.txt.  Exit status 1
     if an image could not be read.
     """
+    given = sort_out(files, options)
     from ..evaluation.ids import ids_of
     from ..evaluation.opening import as_valid
     from ..evaluation.samples import validation_images
     from ..evaluation.valid import Image, Results, kind_of, place_for, write_results
 
-    given = sort_out(files, options)
     model = opened(given, as_valid, options)
     kind = kind_of(given.data, model, options["kind"])
     images, reports = validation_images(given.data, options["valid_list"])

@@ -1,10 +1,10 @@
-"""Images through a network: read by processes ahead of it, and interpreted while the next ones run."""
+"""Images through a network: read by processes ahead of it, and on a GPU interpreted while the next ones run."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..network import Network, check_memory
 FEW = 64  # images that are read before processes for that have started
 
 Found = TypeVar("Found")
+Done = TypeVar("Done")
 Interpret = Callable[[Sequence[tuple[int, int]], Sequence[Tensor]], Sequence[Found]]
 
 
@@ -68,14 +69,14 @@ def enough(samples: Iterable[Any], workers: int | None) -> int:
 def _results(
     runner: Runner, images: Iterator[Read], interpret: Interpret[Found], batch: int
 ) -> Iterator[Result[Found]]:
-    """One behind the other: the network runs a batch while that before is interpreted."""
+    """One behind the other: a GPU runs a batch while that before is interpreted."""
 
     @torch.inference_mode()
     def results(read: list[Read], raw: list[Tensor]) -> list[Result[Found]]:
         found = iter(interpret([one.size for one in read if not one.error], raw))
         return [Result(one.path, None if one.error else next(found), one.error, 0.0, None) for one in read]
 
-    with ThreadPoolExecutor(1) as behind:
+    with executor_for(runner.device) as behind:
         before: Future[list[Result[Found]]] | None = None
         while chunk := list(islice(images, batch)):
             raw = runner.run([one.pixels for one in chunk if one.pixels is not None])
@@ -84,6 +85,21 @@ def _results(
             before = behind.submit(results, [one._replace(pixels=None) for one in chunk], raw)
         if before is not None:
             yield from before.result()
+
+
+class AtOnce(Executor):
+    """Does what it is given before it goes on."""
+
+    def submit(self, do: Callable[..., Done], /, *given: Any, **named: Any) -> Future[Done]:
+        """The result, in the end."""
+        done: Future[Done] = Future()
+        done.set_result(do(*given, **named))
+        return done
+
+
+def executor_for(device: torch.device) -> Executor:
+    """Where results are interpreted: beside a GPU a thread does; the processor has no time to spare for one."""
+    return AtOnce() if device.type == "cpu" else ThreadPoolExecutor(1)
 
 
 @contextmanager

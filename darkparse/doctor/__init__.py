@@ -1,0 +1,1 @@
+"""Why a network detects nothing, or something else than it should."""
