@@ -241,3 +241,10 @@ def test_partial() -> None:
 def test_python_m_darkparse() -> None:
     done = subprocess.run([sys.executable, "-m", "darkparse", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("darkparse, version ")
+
+
+@pytest.mark.parametrize("command", ["detect", "train", "check", "map"])
+def test_a_second_data_file_is_refused(command: str) -> None:
+    result = CliRunner().invoke(main, [command, "a.cfg", "a.weights", "a.data", "b.data", "dog.jpg"])
+    assert result.exit_code == 2
+    assert "expected one .data file, got a.data and b.data" in result.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -58,16 +58,8 @@ class Files(NamedTuple):
 
 def sort_out(files: tuple[str, ...], options: dict[str, object]) -> Files:
     """The cfg, the weights and the images among the arguments; a .data or .names file goes to its option."""
-    rest = list(files)
-    for key, suffix in (("data", ".data"), ("names", ".names")):
-        for name in [name for name in rest if name.lower().endswith(suffix)]:
-            rest.remove(name)
-            options[key] = options[key] or name
-    cfg = next((name for name in rest if name.lower().endswith(".cfg")), "")
-    weights = next((name for name in rest if is_weights(name)), "")
-    others = [name for name in rest if name not in (cfg, weights)]
-    cfg = cfg or (others.pop(0) if others else "")
-    weights = weights or (others.pop(0) if others else "")
+    cfg, weights, others = by_suffix(files, options)
+    cfg, weights = (one or (others.pop(0) if others else "") for one in (cfg, weights))
     if not weights:
         raise click.UsageError("expected a .cfg and its .weights")
     if not others:
@@ -76,6 +68,28 @@ def sort_out(files: tuple[str, ...], options: dict[str, object]) -> Files:
     if "-" not in others:
         images = list(images)
     return Files(cfg, weights, images, [*files, *images] if isinstance(images, list) else list(files))
+
+
+def by_suffix(files: Sequence[str], options: dict[str, Any]) -> tuple[str, str, list[str]]:
+    """The cfg and the weights among some files, "" where there is none, and the others.
+
+    A .data or .names file goes to its option, if the command has that.
+
+    Raises:
+        click.UsageError: there is a second .data or .names file
+    """
+    rest = []
+    for name in files:
+        key = name.lower().rpartition(".")[2]
+        if key not in ("data", "names") or key not in options:
+            rest.append(name)
+        elif options[key]:
+            raise click.UsageError(f"expected one .{key} file, got {options[key]} and {name}")
+        else:
+            options[key] = name
+    cfg = next((name for name in rest if name.lower().endswith(".cfg")), "")
+    weights = next((name for name in rest if is_weights(name)), "")
+    return cfg, weights, [name for name in rest if name not in (cfg, weights)]
 
 
 def is_weights(name: str) -> bool:

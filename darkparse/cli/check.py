@@ -9,7 +9,7 @@ import click
 
 from ..findings import WARNING, is_bad, lines, summary
 from ..guard import check_not_input
-from .arguments import is_weights
+from .arguments import by_suffix
 from .dataset_check import progress
 from .reports import check_free, files_of, reporting, write_reports
 
@@ -55,18 +55,7 @@ def check(files: tuple[str, ...], **options: Any) -> None:
 
 def sort_out(files: tuple[str, ...], options: dict[str, Any]) -> tuple[str, str | None]:
     """The cfg and the weights among the arguments; a .data or .names file goes to its option."""
-    rest = []
-    for name in files:
-        key = name.lower().rpartition(".")[2]
-        if key not in ("data", "names"):
-            rest.append(name)
-        elif options[key]:
-            raise click.UsageError(f"expected one .{key} file, got {options[key]} and {name}")
-        else:
-            options[key] = name
-    cfg = next((name for name in rest if name.lower().endswith(".cfg")), "")
-    weights = next((name for name in rest if is_weights(name)), "")
-    others = [name for name in rest if name not in (cfg, weights)]
+    cfg, weights, others = by_suffix(files, options)
     cfg, weights = (one or (others.pop(0) if others else "") for one in (cfg, weights))
     if not cfg or others:
         raise click.UsageError(f"expected a .cfg and perhaps its .weights, got {' '.join(files)}")

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from .arguments import SHOWN, is_weights
+from .arguments import SHOWN, by_suffix
 
 CLEAR = "\r\x1b[K"  # the line of progress that stands there
 INTERRUPTED = 130  # exit status, as of a program that SIGINT has ended
@@ -44,12 +44,9 @@ def train(files: tuple[str, ...], **options: object) -> None:
 
 def sort_out(files: tuple[str, ...]) -> tuple[str, str, str | None]:
     """The .data file, the cfg and the weights among the arguments."""
-    rest = list(files)
-    data = next((name for name in rest if name.lower().endswith(".data")), "")
-    cfg = next((name for name in rest if name.lower().endswith(".cfg")), "")
-    weights = next((name for name in rest if is_weights(name)), "")
-    others = [name for name in rest if name not in (data, cfg, weights)]
-    data, cfg, weights = (one or (others.pop(0) if others else "") for one in (data, cfg, weights))
+    options: dict[str, str] = {"data": ""}
+    cfg, weights, others = by_suffix(files, options)
+    data, cfg, weights = (one or (others.pop(0) if others else "") for one in (options["data"], cfg, weights))
     if not data or not cfg or others:
         raise click.UsageError(f"expected a .data file, a .cfg and perhaps .weights, got {' '.join(files)}")
     return data, cfg, weights or None
