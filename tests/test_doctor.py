@@ -1,5 +1,6 @@
 """The doctor: nothing is wrong with what is well, and each illness that is planted is found, and told first."""
 
+import json
 import warnings
 from pathlib import Path
 
@@ -202,7 +203,7 @@ def test_a_partial_file_is_explained(digits, tmp_path) -> None:
     weights_file.save_first_layers(read_graph(CFG), WEIGHTS, part, 20)
     diagnosis = diagnose(CFG, part, [PICTURE], device="cpu")
     assert rules(diagnosis) == ["partial"]
-    assert "the first 20 of 40 layers; from layer 20 [convolutional] on" in diagnosis.ills[0].message
+    assert "ends before layer 20 [convolutional] of 40" in diagnosis.ills[0].message
     assert "darkparse train" in diagnosis.ills[0].remedy
 
 
@@ -284,6 +285,17 @@ def test_overflow_is_told_with_the_first_layer(digits) -> None:
     assert diagnosis.ills[0].message.startswith("layer 13 [convolutional] is the first to give NaN")
 
 
+@pytest.mark.parametrize("factor", [1e-4, 1e-12, 1e-30, 1e12])
+def test_running_variances_of_all_layers_out_of_all_proportion(digits, factor) -> None:
+    def plant(tensors) -> None:
+        for name, tensor in tensors.items():
+            tensor[...] = tensor * (factor if name[1] == "rolling_variance" else 1)
+
+    diagnosis = digits(plant)
+    assert rules(diagnosis)[0] in {"overflow", "dead", "statistics"}
+    json.loads(diagnosis.as_json(), parse_constant=pytest.fail)  # no NaN, no Infinity
+
+
 @pytest.mark.parametrize("layer", [0, 4, 17, 37])
 def test_a_running_variance_out_of_all_proportion(digits, layer) -> None:
     def plant(tensors) -> None:
@@ -304,6 +316,31 @@ def test_statistics_of_another_layer(digits) -> None:
     diagnosis = digits(plant)
     assert rules(diagnosis) == ["statistics"]
     assert "more variance than in training" in diagnosis.ills[0].message
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_in_disorder(digits, seed) -> None:
+    def plant(tensors) -> None:
+        for name, tensor in tensors.items():
+            if name[1] == "weights":
+                tensor[...] = np.random.default_rng(seed).permutation(tensor.ravel()).reshape(tensor.shape)
+
+    assert rules(digits(plant))[0] in {"statistics", "unlike", "flood"}
+
+
+@pytest.mark.parametrize(
+    ("found", "boxes", "flood"), [(90, 100, False), (300, 4000, False), (300, 1000, True), (1200, 20000, True)]
+)
+def test_more_detections_than_any_image_has_objects(found, boxes, flood) -> None:
+    outcome = passes.Outcome([0.3] * found * 2 + [0.2] * 5000, boxes=boxes * 2, images=2)
+    assert [one.rule for one in run_rules.judge_number(outcome, "x.weights")] == ["flood"] * flood
+
+
+@pytest.mark.parametrize(("strangeness", "severity"), [(0.16, None), (0.5, NOTE), (0.7, WARNING)])
+def test_images_unlike_those_of_the_training(strangeness, severity) -> None:
+    norms = [passes.NormLook(number, 0.0, value) for number, value in enumerate([0.01, strangeness, 3.0])]  # the median
+    found = run_rules.judge_likeness(passes.Outcome(norms=norms), "x.weights")
+    assert [one.severity for one in found] == [severity] * (severity is not None)
 
 
 def test_what_reaches_a_batch_norm_is_compared_in_nats() -> None:
@@ -413,6 +450,20 @@ def test_known_names_in_another_order(tmp_path) -> None:
     assert (finding.severity, "coco.names" in finding.message) == (NOTE, True)
 
 
+def test_heads_that_disagree_about_classes(tmp_path) -> None:
+    text, last = CFG.read_text(), CFG.read_text().rindex("[convolutional]")
+    other = text[last:].replace("classes = 10", "classes = 3").replace("filters = 45", "filters = 24")
+    (tmp_path / "net.cfg").write_text(text[:last] + other)
+    values = weights_file.read_values(WEIGHTS, Header())
+    own = 45 + 45 * 64  # biases and weights of the last layer, of which 24 + 24 * 64 are left
+    cut = np.concatenate([values[:-own], values[-own:][:24], values[-45 * 64 :][: 24 * 64]])
+    (tmp_path / "net.weights").write_bytes(Header().pack() + cut.tobytes())
+    diagnosis = diagnose(tmp_path / "net.cfg", tmp_path / "net.weights", [PICTURE], device="cpu")
+    (finding,) = (one for one in diagnosis.ills if one.rule == "names")
+    assert "heads with 3 and 10 classes" in finding.message
+    assert [len(head["classes"]) for head in diagnosis.figures["heads"]] == [10, 3]
+
+
 # Images
 
 
@@ -439,6 +490,7 @@ def test_images_that_cannot_be_read(digits, tmp_path) -> None:
     assert rules(diagnosis) == ["image", "image"]
     assert "truncated" in diagnosis.ills[0].message
     assert "no such file" in diagnosis.ills[1].message
+    assert [bool(finding.remedy) for finding in diagnosis.ills] == [True, False]
     assert rules(digits(images=[tmp_path / "gone.jpg"])) == ["image"]
 
 
@@ -456,6 +508,18 @@ def test_an_elongated_image_is_better_letterboxed(digits, tmp_path) -> None:
     assert "resize" in rules(diagnosis)
     finding = next(one for one in diagnosis.ills if one.rule == "resize")
     assert "--resize letterbox" in finding.remedy
+
+
+def test_a_line_of_a_pixel(digits, tmp_path) -> None:
+    line = np.random.default_rng(1).integers(0, 255, (1, 2000, 3), np.uint8)
+    assert rules(digits(images=[picture(tmp_path / "line.png", line)])) == ["elongated"]
+    assert rules(digits(images=[tmp_path / "line.png", PICTURE])) == ["elongated"]
+
+
+def test_sixteen_images_are_enough(digits) -> None:
+    diagnosis = digits(images=[PICTURE] * 17)
+    assert "images: the first 16" in diagnosis.notes
+    assert any(line.startswith("images: 16 read") for line in diagnosis.well)
 
 
 def test_what_reading_an_image_changes_is_noted(digits, tmp_path) -> None:
@@ -508,21 +572,31 @@ def test_a_size_far_off(digits, side) -> None:
 
 def trial(*scores: float, strange: float | None = None, letterbox: bool = False, factor: float = 0.0) -> Trial:
     norms = [] if strange is None else [passes.NormLook(0, factor, strange)]
-    return Trial("x", passes.Outcome(list(scores), [], max(scores, default=0.1), norms), letterbox, 64, 64)
+    return Trial("x", passes.Outcome(list(scores), [], max(scores, default=0.1), norms=norms), letterbox, 64, 64)
 
 
 @pytest.mark.parametrize(
     ("judge", "base", "other", "severities"),
     [
-        pytest.param(trial_rules.judge_colour, trial(0.5, strange=1), trial(0.9, strange=0.5), [WARNING], id="colour"),
-        pytest.param(trial_rules.judge_colour, trial(0.5, strange=1), trial(0.9, strange=0.9), [], id="as strange"),
-        pytest.param(trial_rules.judge_colour, trial(0.5, strange=1), trial(0.5, strange=0.5), [], id="as much"),
+        pytest.param(
+            trial_rules.judge_colour, trial(0.5, strange=0.2), trial(0.9, strange=0.1), [WARNING], id="colour"
+        ),
+        pytest.param(trial_rules.judge_colour, trial(0.5, strange=0.1), trial(0.9, strange=0.09), [], id="as strange"),
+        pytest.param(trial_rules.judge_colour, trial(0.5, strange=0.2), trial(0.5, strange=0.1), [], id="as much"),
         pytest.param(trial_rules.judge_fit, trial(), trial(0.7, letterbox=True), [WARNING], id="from nothing"),
         pytest.param(trial_rules.judge_fit, trial(), trial(0.5, letterbox=True), [], id="hardly"),
         pytest.param(trial_rules.judge_fit, trial(0.4), trial(0.9, 0.9, 0.9), [WARNING], id="three for one"),
         pytest.param(trial_rules.judge_fit, trial(0.9), trial(0.9, 0.9), [], id="two for one"),
-        pytest.param(trial_rules.judge_size, trial(0.5, strange=1), trial(0.9, strange=0.5), [WARNING], id="size"),
-        pytest.param(trial_rules.judge_size, trial(0.5, strange=1), trial(0.9, 0.9, strange=1), [], id="strange size"),
+        pytest.param(
+            trial_rules.judge_size, trial(0.9, strange=0.3), trial(0.9, 0.9, 0.9, strange=0.1), [WARNING], id="size"
+        ),
+        pytest.param(
+            trial_rules.judge_size,
+            trial(0.9, strange=0.1),
+            trial(0.9, 0.9, 0.9, strange=0.1),
+            [],
+            id="as strange a size",
+        ),
         pytest.param(trial_rules.judge_size, trial(), trial(0.9), [NOTE], id="without batch norms"),
         pytest.param(trial_rules.judge_range, trial(strange=2, factor=-4.8), trial(strange=0.1), [WARNING], id="range"),
         pytest.param(trial_rules.judge_range, trial(strange=0.1), trial(strange=99, factor=4.8), [], id="in range"),
@@ -548,7 +622,7 @@ def test_causes_are_told_before_consequences_and_notes_last() -> None:
         "    -> do so",
         " 3. x.weights: said of young [young]",
         "    -> do so",
-        "note: x.weights: said of thresh; do so",
+        "note: x.weights: said of thresh; do so [thresh]",
         "well: all is well here",
     ]
     assert not diagnosis.healthy

@@ -3,50 +3,48 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
-from ..files import write_text
-from ..guard import check_not_input, check_not_read
+from ..guard import check_not_input
 from .arguments import FILE_OUT, SHARE, SHOWN, show_notes, sort_out
-
-STDOUT = "-"
+from .reports import check_free, files_of, write
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="CFG WEIGHTS IMAGE...")
 @click.option("--names", help="File with the names of the classes.")
 @click.option("--data", help=".data file that names it.")
-@click.option("--thresh", "-thresh", type=SHARE, default=0.25, help="What detections should be above, 0..1.", **SHOWN)
+@click.option("--thresh", "-thresh", type=SHARE, default=0.25, help="What scores should be above, 0..1.", **SHOWN)
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1, mps; auto: CUDA if there is one.", **SHOWN)
 @click.option("-i", "gpu", type=int, hidden=True)
 @click.option("-nogpu", "nogpu", is_flag=True, hidden=True)
-@click.option("--json", type=FILE_OUT, help='JSON file with all that was measured; "-": standard output.')
-def doctor(files: tuple[str, ...], **options: object) -> None:
-    """Say why nothing is detected, or the wrong things.
+@click.option(
+    "--json", type=FILE_OUT, help='JSON file with what was measured, too; "-": standard output, in its place.'
+)
+def doctor(files: tuple[str, ...], **options: Any) -> None:
+    """Say why nothing is detected, or the wrong things, and what to do about it.
 
-    Examines CFG, WEIGHTS and what the network makes of images of what it should find (16 of them at most), and says
-    what is wrong, the likeliest cause first, what to do about it, and what was found to be well.  The arguments may
-    come in any order, as for detect.  Exit status 0 if nothing is wrong, 1 if something is; that an image
-    has nothing above the threshold is told, but is not wrong by itself.
+    Looks into CFG and WEIGHTS, and at what the network makes of images (16 at most) of what it should find.  The
+    arguments may come in any order; an IMAGE is a file, a folder, a pattern, a .txt list, or - for names on standard
+    input.  The likeliest cause comes first, then what is good to know, and what was looked at and found to be well.
+    Exit status 1 if anything is wrong.  That an image has nothing above the threshold is not wrong by itself.
     """
-    given = sort_out(files, options)
-    target = options["json"]
-    if isinstance(target, str) and target != STDOUT:
-        check_not_input(target, given.known)
-        check_not_read(target)
     from ..doctor.examine import diagnose
 
-    device = options["device"] if options["gpu"] is None else f"cuda:{options['gpu']}"
-    numbers = {key: options[key] for key in ("names", "data", "thresh")}
-    diagnosis = diagnose(
-        given.cfg, given.weights, given.images, device="cpu" if options["nogpu"] else str(device), **numbers  # type: ignore[arg-type]
-    )  # fmt: skip
+    given, outputs = sort_out(files, options), files_of(options, "json")
+    for path in outputs:
+        check_not_input(path, [*given.known, *(options[key] for key in ("names", "data") if options[key])])
+    gpu, named = options.pop("gpu"), options.pop("device")
+    device = "cpu" if options.pop("nogpu") else named if gpu is None else f"cuda:{gpu}"
+    target = options.pop("json")
+    diagnosis = diagnose(given.cfg, given.weights, given.images, device=device, **options)
     show_notes(*diagnosis.notes)
-    if target == STDOUT:
-        click.echo(diagnosis.as_json())
-    else:
-        click.echo("\n".join(diagnosis.lines()))
-    if isinstance(target, str) and target != STDOUT:
-        write_text(target, diagnosis.as_json() + "\n")
-    sys.exit(0 if diagnosis.healthy else 1)
+    check_free(outputs)
+    if target:
+        write(target, diagnosis.as_json())
+    if target != "-":
+        for line in diagnosis.lines():
+            click.echo(line)
+    sys.exit(int(not diagnosis.healthy))

@@ -9,8 +9,8 @@ from ..findings import NOTE, SEVERITIES, Finding, summary
 
 LIKELIEST = (  # which rule's finding is told first, of those of the same severity: causes before what comes of them
     "cfg", "file", "fit", "partial", "nan", "variance", "untrained", "zeros", "image", "overflow", "dead", "range",
-    "statistics", "size", "anchors", "colour", "resize", "flat", "tiny", "elongated", "boxes", "classes", "young",
-    "huge", "dontload", "names", "thresh", "nothing", "unlike",
+    "statistics", "unlike", "flood", "size", "anchors", "colour", "resize", "flat", "tiny", "elongated", "boxes",
+    "classes", "young", "huge", "dontload", "names", "thresh", "nothing",
 )  # fmt: skip
 
 
@@ -49,12 +49,12 @@ class Diagnosis:
         likeliest = ", the likeliest cause first" if len(ills) > 1 else ""
         yield f"found {summary(ills)}{likeliest}" if ills else "found nothing wrong"
         for number, finding in enumerate(ills, 1):
-            yield f"{number:2d}. {told(finding)} [{finding.rule}]"
+            yield f"{number:2d}. {finding.place}: {finding.message} [{finding.rule}]"
             if finding.remedy:
                 yield f"    -> {finding.remedy}"
         for finding in self.findings:
             if finding.severity == NOTE:
-                yield f"note: {told(finding)}" + (f"; {finding.remedy}" if finding.remedy else "")
+                yield f"note: {finding.place}: {finding.advice} [{finding.rule}]"
         for line in self.well:
             yield f"well: {line}"
 
@@ -68,9 +68,3 @@ def rank(finding: Finding) -> tuple[int, int]:
     """Its place in the report."""
     known = finding.rule in LIKELIEST
     return SEVERITIES.index(finding.severity), LIKELIEST.index(finding.rule) if known else len(LIKELIEST)
-
-
-def told(finding: Finding) -> str:
-    """Place and message."""
-    place = f"{finding.file}:{finding.line}" if finding.line else finding.file
-    return f"{place}: {finding.message}"

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ..data import find_cfg
 from ..detect import FITTINGS, check_detector, choose_resize
 from ..errors import DarkparseError
 from ..findings import is_bad
@@ -61,7 +62,10 @@ def diagnose(
     diagnosis.notes.append(f"names: {source}")
     diagnosis.add(found, f"names: {len(known)}, {source}")
     diagnosis.add(cfg_rules.judge_cfg(graph))
-    seen = look_at_images(graph, [str(image) for image in islice(images, MOST)], diagnosis)
+    paths = [str(image) for image in islice(images, MOST + 1)]
+    if len(paths) > MOST:
+        diagnosis.notes.append(f"images: the first {MOST}")
+    seen = look_at_images(graph, paths[:MOST], diagnosis)
     if (header := look_at_file(graph, weights, diagnosis)) and seen:
         letterbox, why = choose_resize("auto", graph, header)
         diagnosis.notes.append(f"resize: {why}")
@@ -71,11 +75,11 @@ def diagnose(
 
 def read(cfg: str | Path, weights: str | Path, diagnosis: Diagnosis) -> Graph | None:
     """The network of the cfg, if both files can be read."""
-    rule, file = "file", weights
+    rule, file = "file", Path(weights)
     try:
         read_header(weights)
-        rule, file = "cfg", cfg
-        graph = read_files(cfg, weights, width=None, height=None, strict=False)
+        rule, file = "cfg", find_cfg(str(cfg))
+        graph = read_files(file, weights, width=None, height=None, strict=False)
         check_detector(graph)
     except DarkparseError as why:
         diagnosis.add([cfg_rules.of_error(why, rule, file)])
@@ -84,31 +88,26 @@ def read(cfg: str | Path, weights: str | Path, diagnosis: Diagnosis) -> Graph | 
 
 
 def look_at_images(graph: Graph, paths: list[str], diagnosis: Diagnosis) -> list[pictures.Picture]:
-    """Those that can be read."""
+    """Those that can be read and resized."""
     seen = [pictures.read(path, graph.net.channels) for path in paths]
     found = [finding for picture in seen for finding in judge_picture(picture, graph)]
     diagnosis.add(found, f"images: {len(seen)} read, none of one colour, tiny or too long")
-    return [picture for picture in seen if picture.pixels is not None]
+    return [picture for picture in seen if picture.fits(graph.net.width, graph.net.height)]
 
 
 def look_at_file(graph: Graph, weights: str | Path, diagnosis: Diagnosis) -> Header | None:
     """Its header, if it holds what is worth running."""
     held, found = file_rules.judge_fit(graph, weights)
-    if held:
-        looks = list(tensors.look(graph, weights, held))
-        found += file_rules.judge_tensors(looks, weights)
-        found += file_rules.judge_header(graph, held.header, weights)
-        count = sum(look.slot.stored.size for look in looks)
-        trained = (
-            f"{file_rules.iterations(graph, held.header):,} iterations" if held.header.seen else "iterations unknown"
-        )
-        well = (
-            f"weights: {count:,} numbers fit all layers, none NaN or infinite, no layer as drawn at random; {trained}"
-        )
-        diagnosis.add(found, well)
-    else:
+    if not held:
         diagnosis.add(found)
-    return held.header if held and not is_bad(found) else None
+        return None
+    looks = list(tensors.look(graph, weights, held))
+    found += file_rules.judge_tensors(looks, weights)
+    found += file_rules.judge_header(graph, held.header, weights)
+    numbers = f"{sum(look.slot.stored.size for look in looks):,} numbers fit all layers"
+    trained = f"{file_rules.iterations(graph, held.header):,} iterations" if held.header.seen else "images not counted"
+    diagnosis.add(found, f"weights: {numbers}, none NaN or infinite, no layer as drawn at random; {trained}")
+    return None if is_bad(found) else held.header
 
 
 @dataclass(frozen=True)
@@ -153,8 +152,9 @@ class Examination:
 
     def of_head(self, look: passes.HeadLook) -> dict[str, Any]:
         """For JSON: the highest objectness, and the highest score of each class."""
-        scores = [{"name": name, "score": score} for name, score in zip(self.names, look.scores.tolist(), strict=True)]
-        return {"layer": look.index, "objectness": look.objectness, "best": look.best, "classes": scores}
+        scores = zip(self.names, look.scores.tolist(), strict=False)  # heads may differ in how many they have
+        classes = [{"name": name, "score": score} for name, score in scores]
+        return {"layer": look.index, "objectness": look.objectness, "best": look.best, "classes": classes}
 
     def judge_trials(self, network: Network) -> None:
         """What other ways to give the images change, and what batch norms say."""
@@ -170,6 +170,7 @@ class Examination:
         rules = {finding.rule for finding in self.diagnosis.ills}
         if not rules & {"range", "size"}:  # else batch norms get the wrong values because of that
             self.judge_norms(base.outcome)
+        self.diagnosis.add(run_rules.judge_number(base.outcome, self.weights))
         if "anchors" not in rules:
             self.diagnosis.add(run_rules.judge_boxes(base.outcome, self.graph))
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ..network import Network, check_memory, empty_network
 from ..registry import Predictions
 
 NMS = 0.45  # of `darkparse detect`
+MOST = 5000  # boxes of an image that are looked at; a million, of an untrained network, would take minutes
 SAME = 1e-6  # part of a layer's largest value: float32 has seven digits
 CELLS = 16  # at least so many values of a channel make a variance worth comparing
 SURE = 0.8  # an objectness from which on a box is said to hold something; at .64 a healthy network wavers (a painting)
@@ -83,19 +85,21 @@ class HeadLook:
 class Outcome:
     """What a network detects in images, and how at home it is with them.
 
-    scores, sides: of the detections, the larger side in px of the network's input; best: the highest score, detected
-    or not; strangeness: the median of the batch norms'; None without any
+    scores, sides: of the detections in all images, the larger side in px of the network's input; best: the highest
+    score, detected or not; boxes: how many there are to choose from, in all images; images: how many
     """
 
     scores: list[float] = field(default_factory=list)
     sides: list[float] = field(default_factory=list)
     best: float = 0.0
+    boxes: int = 0
+    images: int = 0
     norms: list[NormLook] = field(default_factory=list)
 
     @property
     def strangeness(self) -> float | None:
         """The median of the batch norms', or None without any."""
-        return float(np.median([norm.strangeness for norm in self.norms])) if self.norms else None
+        return median(norm.strangeness for norm in self.norms) if self.norms else None
 
     def found(self, thresh: float) -> int:
         """How many are above a threshold."""
@@ -208,7 +212,11 @@ def detect(network: Network, images: Sequence[Floats], thresh: float, device: to
         for image in images:
             said = run(network, [image], device)
             outcome.best = max([outcome.best, *(float(head.scores.max()) for head in said)])
-            found = select(candidates(said, 0, thresh), NMS, network.graph.heads[-1][1].suppression)
+            outcome.boxes += sum(head.objectness.shape[1] for head in said)
+            outcome.images += 1
+            likely = candidates(said, 0, thresh)
+            likely = likely.keep(np.argsort(-likely.scores, kind="stable")[:MOST])
+            found = select(likely, NMS, network.graph.heads[-1][1].suppression)
             outcome.scores += found.scores.tolist()
             outcome.sides += sides(found, network.graph)
     outcome.norms = [compare(layer, norm, given) for layer, (norm, given) in sums.items() if given]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import ImageError
-from ..images import Floats, Pixels, read_image, resize
+from ..guard import note_read
+from ..images import Floats, Pixels, Placement, read_image, resize
 
 SAMPLE = 64  # px: contrast is measured on an image of that size
 
@@ -37,11 +37,19 @@ class Picture:
         assert self.pixels is not None
         return self.pixels.shape[1], self.pixels.shape[0]
 
+    def fits(self, width: int, height: int) -> bool:
+        """Whether there is anything to see of it at a network's size; a line of a pixel, letterboxed, vanishes."""
+        try:
+            return self.pixels is not None and bool(Placement.of(*self.size, width, height, letterbox=True))
+        except ImageError:
+            return False
+
 
 def read(path: str, channels: int) -> Picture:
     """One image, as a network of `channels` channels reads it."""
     try:
         pixels = read_image(path, channels)
+        note_read(path)
         contrast = float(resize(pixels, SAMPLE, SAMPLE).std(axis=(1, 2)).max())
     except ImageError as why:
         return Picture(path, error=str(why))
@@ -58,7 +66,10 @@ def as_stored(path: str) -> Pixels | None:
     """What is in the file, as OpenCV decodes it when it changes nothing; None where it cannot."""
     import cv2
 
-    image: Pixels | None = cv2.imdecode(np.frombuffer(Path(path).read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        image: Pixels | None = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (OSError, cv2.error):
+        return None
     return image
 
 

@@ -10,13 +10,17 @@ from ..findings import ERROR, NOTE, WARNING, Finding
 from ..graph import Graph
 from .passes import HeadLook, LayerLook, Outcome
 
-DEAD = 0.9  # of the channels; in the healthy at most .19 are, in a network set by hand .62
-STRANGE = 10.0  # nats, in one layer; at most .8 in the healthy, 3.3 on images of another kind than they were trained on
-STIFLED = -2.0  # log10 of the variance's ratio in one layer: a hundredth; at least -1.3 in both
-UNLIKE = 0.3  # nats, median of the layers; at most .16 in the healthy, up to .9 with images of another kind
-UNSURE = 0.15  # the best class of any box that surely holds something; at least .68 in the healthy
-SPECK = 4.0  # px of the network's input, the longer side of the median box: half a cell of the finest usual head
-VAST = 2  # times the network's input, the same: more than an object in front of the lens
+DEAD = 0.9  # of the channels; in the healthy at most .42 are, in a network set by hand .62
+STRANGE = 12.0  # nats, in one layer; at most 1.8 in the healthy, 9.9 with images of another kind
+STIFLED = -2.0  # log10 of the variance's ratio in one layer; at least -1.0 in the healthy, -1.3 with others
+# Nats, median of the layers: of the healthy 95% are below .1, all below .36; of those with images of another kind 95%
+# are below .5; in networks of random numbers it is .7 to 1.3.
+UNLIKE, FOREIGN = 0.3, 0.6
+# Detections, as part of the boxes there are, and in an image; at most .06 and 39 in the healthy, .08 and 58 with others
+FLOOD, MANY, TOO_MANY = 0.25, 100, 1000
+UNSURE = 0.15  # the best class of any box that surely holds something; at least .3 in the healthy, .22 with others
+SPECK = 4.0  # px of the network's input, the longer side of the median box; at least 6.9 in the healthy
+VAST = 2  # times the network's input, the same; at most .9 in the healthy, 1.2 with others
 DARKNETS = 0.25  # threshold of Darknet's own `detector test`
 AUDIBLE = 0.1  # scores below are found in any background: up to .11 of a face, among horses
 
@@ -59,8 +63,23 @@ def judge_likeness(outcome: Outcome, weights: str | Path) -> list[Finding]:
     if outcome.strangeness is None or outcome.strangeness <= UNLIKE:
         return []
     message = f"the images look other than those of its training ({outcome.strangeness:.2f}; usual is below {UNLIKE})"
-    remedy = "are they of the kind that it was trained on, and objects about as large?"
-    return [Finding("unlike", NOTE, str(weights), 0, message, remedy)]
+    if outcome.strangeness <= FOREIGN:
+        remedy = "are they of the kind that it was trained on, and objects about as large?"
+        return [Finding("unlike", NOTE, str(weights), 0, message, remedy)]
+    remedy = "if they are of the kind that it was trained on, its weights are another network's or converted wrongly"
+    return [Finding("unlike", WARNING, str(weights), 0, message, remedy)]
+
+
+def judge_number(outcome: Outcome, weights: str | Path) -> list[Finding]:
+    """More detections than any image has objects."""
+    if not outcome.images:
+        return []
+    found, boxes = outcome.found(DARKNETS) / outcome.images, outcome.boxes / outcome.images
+    if found <= max(MANY, min(FLOOD * boxes, TOO_MANY)):
+        return []
+    message = f"finds {found:,.0f} things in an image, out of {boxes:,.0f} boxes"
+    remedy = "its weights are another network's, hardly trained, or converted wrongly"
+    return [Finding("flood", WARNING, str(weights), 0, message, remedy)]
 
 
 def judge_boxes(outcome: Outcome, graph: Graph) -> list[Finding]:

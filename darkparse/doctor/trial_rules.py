@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,23 +10,22 @@ from ..findings import NOTE, WARNING, Finding
 from ..graph import Graph
 from .trials import SCORED, Kind, Trial
 
-# Of the healthy, the exchange of red and blue gives down to .67 of the strangeness, and up to 1.3 times the evidence,
-# never both; where order matters, the right one has .38 to .81 of the wrong one's strangeness, and 1.1 to 3 times its
-# evidence.
+# The exchange of red and blue leaves the healthy down to .4 of the strangeness, and gives up to 3.4 times the evidence,
+# but never both; where order matters, the right one has .38 to .81 of the wrong one's strangeness, and 1.1 to 3 times
+# its evidence.
 COLOUR_STRANGENESS, COLOUR_EVIDENCE = 0.8, 1.3
-# And the other must be at home itself: the healthy are mostly below .12, at half their size up to .27.  With images of
-# another kind than a network was trained on it is not, and which of their colours or sizes it prefers is of no account.
+# And what is better must be good: 95% of the healthy are below .1, at half the size up to .27.
 AT_HOME, NEARLY = 0.12, 0.3
-# At half or twice the size the healthy have down to .2 of the strangeness (a scene of one large digit), or more
-# evidence, at most .9 with both; seen from a quarter of the right size, half of it has up to .57 of the strangeness.
+# Half or twice the size leaves the healthy down to .2 of the strangeness (a scene of one large digit), or gives up to
+# 24 more evidence, but at most .9 with both; seen from a quarter of the right size, half of it has up to .57 of the
+# strangeness.
 SIZE_STRANGENESS, SIZE_EVIDENCE, SIZE_MORE = 0.6, 1.3, 1.0
-# log10 of the first batch norm's variance over that of the training is -1.1 to +.4 in the healthy; a factor of 255
-# makes it 4.8 less, and strangeness several times as much.
+# log10 of the first batch norm's variance over that of the training is -1.0 to +.31 in the healthy, with images of
+# another kind -1.3 to +.36; a factor of 255 makes it 4.8 less, and strangeness several times as much.
 OUT_OF_RANGE, IN_RANGE, RANGE_STRANGENESS = -2.0, (-1.2, 0.45), 0.5
-# Of the healthy, where one of letterbox and stretch finds nothing the best of the other is at most .15; otherwise the
-# evidence differs by at most 2.4 times.
+# Where one of letterbox and stretch finds nothing with the healthy, the best of the other is at most .19, with images
+# of another kind .45; otherwise the evidence differs by at most 2.4 times.
 FIT_BEST, FIT_EVIDENCE, FIT_MORE = 0.6, 3.0, 1.5
-
 CLOUDING = {"range", "size"}  # where the size or the range of the input is wrong, no other trial says much
 
 Said = Iterator[tuple[str, str, str]]  # severity, message, remedy
@@ -79,11 +79,8 @@ def judge_size(base: Trial, other: Trial) -> Said:
     size, remedy = f"{other.width}x{other.height}", f"--width {other.width} --height {other.height}, or in [net]"
     calmer = other.strangeness < min(NEARLY, SIZE_STRANGENESS * base.strangeness)
     if calmer and (from_nothing(base, other) or other.beats(base, SIZE_EVIDENCE, SIZE_MORE)):
-        yield (
-            WARNING,
-            f"it seems to have been trained at a size nearer to {size} than to {base.width}x{base.height}",
-            remedy,
-        )
+        own = f"{base.width}x{base.height}"
+        yield WARNING, f"it seems to have been trained at a size nearer to {size} than to {own}", remedy
     elif from_nothing(base, other) or (calmer and base.outcome.best <= SCORED):
         yield NOTE, f"it may do better at {size}", remedy
 
@@ -97,8 +94,13 @@ def as_json(base: Trial, others: Sequence[tuple[Kind, Trial]], thresh: float) ->
             "height": one.height,
             "letterbox": one.letterbox,
             "detections": one.outcome.found(thresh),
-            "best": one.outcome.best,
-            "strangeness": one.outcome.strangeness,
+            "best": finite(one.outcome.best),
+            "strangeness": finite(one.strangeness),
         }
         for one in (base, *(other for _, other in others))
     ]
+
+
+def finite(value: float) -> float | None:
+    """None for what JSON has no number for: without batch norms, or where values were too large."""
+    return value if math.isfinite(value) else None
