@@ -89,18 +89,18 @@ def survivors(boxes: Floats, labels: Ints, thresh: float, beta: float | None) ->
     keep = np.ones(len(boxes), dtype=bool)
     for start in range(0, len(boxes), BLOCK):
         block = start + np.flatnonzero(keep[start : start + BLOCK])
-        for strong, weak in zip(*clashes(boxes, labels, block, block, thresh, beta), strict=True):
+        for strong, weak in zip(*clashes(boxes, labels, block, block, thresh=thresh, beta=beta), strict=True):
             if keep[strong]:  # nothing that comes later can change that
                 keep[weak] = False
         block = block[keep[block]]
         end = int(np.searchsorted(labels, labels[start : start + BLOCK][-1], "right"))
         rest = start + BLOCK + np.flatnonzero(keep[start + BLOCK : end])
-        keep[clashes(boxes, labels, block, rest, thresh, beta)[1]] = False
+        keep[clashes(boxes, labels, block, rest, thresh=thresh, beta=beta)[1]] = False
     return keep
 
 
 def clashes(
-    boxes: Floats, labels: Ints, strong: Ints, weak: Ints, thresh: float, beta: float | None
+    boxes: Floats, labels: Ints, strong: Ints, weak: Ints, *, thresh: float, beta: float | None
 ) -> tuple[list[int], list[int]]:
     """The pairs of which the first, one of `strong`, may suppress the second, one of `weak` and behind it; in order."""
     pair = (labels[strong, None] == labels[weak]) & (strong[:, None] < weak)

@@ -8,13 +8,14 @@ from conftest import ROOT
 CFG, WEIGHTS = str(ROOT / "cfg" / "shapes.cfg"), str(ROOT / "weights" / "shapes.weights")
 NAMES = ("red", "green", "blue")
 COLOURS = ((0, 0, 255), (0, 160, 0), (255, 0, 0))  # BGR
-SCENES = (  # width, height, and for each disc colour, x, y, radius, px
-    (160, 120, [(0, 40, 60, 20), (1, 110, 50, 24)]),
-    (160, 120, [(2, 80, 60, 30)]),
-    (200, 100, [(0, 30, 50, 18), (0, 100, 50, 22), (2, 160, 40, 20)]),
-    (120, 160, [(1, 60, 40, 25), (1, 60, 120, 12)]),
-    (160, 160, []),
-    (160, 120, [(2, 60, 60, 40), (0, 120, 80, 16)]),
+# Width, height, and for each disc colour, x, y, radius, px; the network looks for a radius of 32 in 640 x 480
+SCENES = (
+    (640, 480, [(0, 200, 240, 32), (1, 420, 200, 30)]),
+    (320, 240, [(2, 160, 120, 16)]),
+    (640, 480, [(0, 150, 150, 34), (0, 215, 150, 32), (2, 500, 300, 28)]),
+    (640, 240, [(1, 300, 120, 30), (1, 500, 60, 24)]),
+    (640, 480, []),
+    (640, 480, [(2, 330, 250, 36), (0, 370, 260, 32), (1, 20, 30, 32)]),
 )
 SAYS = {0: [0, 2], 5: [2]}  # labels that are not what is there: of images, the classes in the order of the discs
 

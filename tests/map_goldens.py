@@ -16,9 +16,7 @@ TRAINED = [SHARED / "training" / "bccd" / f"bccd-tiny.{end}" for end in ("cfg", 
 FASTEST = [SHARED / "real" / "models" / f"yolo-fastest-1.1.{end}" for end in ("cfg", "weights")]
 CLASSES = {"bccd": 3, "coco7": 80}
 needs_goldens = pytest.mark.skipif(not MAP.is_dir(), reason=f"no {MAP}; set DARKPARSE_SHARED")
-needs_bccd = pytest.mark.skipif(
-    not (BCCD.is_dir() and TRAINED[0].is_file()), reason=f"no {BCCD}; set DARKPARSE_SHARED"
-)
+needs_bccd = pytest.mark.skipif(not (BCCD.is_dir() and TRAINED[0].is_file()), reason=f"no {BCCD}; set DARKPARSE_SHARED")
 
 
 def bccd_truths(image):

@@ -1,9 +1,12 @@
 """Overlap and suppression, against src/box.c of AlexeyAB 59596d7 by hand and by a scalar restatement."""
 
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from darkparse.boxes import cxcywh_to_xyxy, diou, iou, nms, xyxy_to_cxcywh
+from darkparse.boxes import BLOCK, cxcywh_to_xyxy, diou, iou, nms, xyxy_to_cxcywh
 
 
 def array(*boxes):
@@ -160,10 +163,29 @@ def test_few_boxes(kind):
     ],
     ids=["default", "cornersnms", "greedynms", "diounms"],
 )
-def test_many_boxes(kind, beta, overlap):
+@pytest.mark.parametrize(
+    ("count", "classes"), [(150, 3), (BLOCK + 1, 1), (700, 2), (700, 40)], ids=["few", "a-block", "two", "forty"]
+)
+def test_many_boxes(kind, beta, overlap, count, classes):
     random = np.random.default_rng(7)
-    boxes = random.uniform((0, 0, 0.1, 0.1), (0.6, 0.6, 0.5, 0.5), (150, 4)).astype(np.float32)
-    scores, labels = random.permutation(150).astype(np.float32) / 150, random.integers(0, 3, 150)
+    boxes = random.uniform((0, 0, 0.1, 0.1), (0.6, 0.6, 0.5, 0.5), (count, 4)).astype(np.float32)
+    scores, labels = random.permutation(count).astype(np.float32) / count, random.integers(0, classes, count)
     kept = nms(boxes, scores, labels, 0.45, kind=kind, beta=beta).tolist()
     assert kept == sort_and_suppress(boxes.astype(float), scores, labels, 0.45, overlap)
-    assert 10 < len(kept) < 140
+    assert 10 < len(kept) < count - 10
+
+
+@pytest.mark.parametrize("kind", ["default", "greedynms"])
+def test_ten_thousand_boxes_of_a_class_take_little_time_and_memory(kind):
+    random = np.random.default_rng(7)
+    boxes = random.uniform((0, 0, 0.01, 0.01), (1, 1, 0.6, 0.6), (10647, 4)).astype(np.float32)
+    scores, labels = random.random(10647, np.float32), np.zeros(10647, np.int64)
+    tracemalloc.start()
+    start = time.process_time()
+    kept = nms(boxes, scores, labels, 0.45, kind=kind)
+    taken = time.process_time() - start
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 10 < len(kept) < 5000
+    assert taken < 5
+    assert most < 200e6  # a matrix of all with all would take 450 MB, and several are needed

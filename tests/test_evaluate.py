@@ -111,8 +111,8 @@ def test_boxes_are_listed_by_the_last_class_first() -> None:
         np.ones(6, np.float32),
     )
     # class 2 has .2 for box 0 and .3 for box 2; of the others box 3 has .7 for class 1, and box 1 nothing but class 0
-    assert listed(found, 3).boxes[:, 0].tolist() == [2, 2, 0, 0, 3, 1]
-    assert listed(found, 3).labels.tolist() == [1, 2, 0, 2, 1, 0]
+    assert listed(found).boxes[:, 0].tolist() == [2, 2, 0, 0, 3, 1]
+    assert listed(found).labels.tolist() == [1, 2, 0, 2, 1, 0]
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def opened(given: Given, fit: Fit, options: dict[str, Any]) -> Model:
     from ..evaluation.opening import open_detector
 
     if options["letter_box"]:
-        show_notes("-letter_box has no effect here, as in Darknet: it is letter_box=1 in [net] that counts")
+        show_notes("-letter_box has no effect here, as in Darknet")
     device = options["device"] if options["gpu"] is None else f"cuda:{options['gpu']}"
     options["device"] = "cpu" if options["nogpu"] else device
     wanted = {key: options[key] for key in ("width", "height", "device", "precision", "strict")}

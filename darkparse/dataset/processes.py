@@ -44,6 +44,7 @@ class Ahead(Generic[Order, Thing]):
             _Made(make),
             sampler=orders,
             batch_size=None,
+            collate_fn=_as_it_is,
             num_workers=workers,
             worker_init_fn=_begin,
             **started,
@@ -90,6 +91,11 @@ class _Made(Dataset[Thing | DarkparseError], Generic[Order, Thing]):
             return self.make(order)
         except DarkparseError as why:
             return why  # raised there, it would arrive with all of this process's stack in its message
+
+
+def _as_it_is(thing: Thing) -> Thing:
+    """Nothing is to be converted."""
+    return thing
 
 
 def cores() -> int:

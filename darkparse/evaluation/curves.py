@@ -50,10 +50,12 @@ class Curve:
         return Point(*(float(one[at]) for one in (self.thresh, self.precision, self.recall, self.f1)))
 
     def thinned(self, most: int) -> Curve:
-        """Some `most` points of it, as evenly as may be by their recall, its ends among them."""
-        steps = np.linspace(0, 1, most) * self.recall[-1:].max(initial=0)
+        """No more than some `most` points of it, as evenly as may be by their recall, its ends among them."""
+        if len(self.thresh) <= most:
+            return self
+        steps = np.linspace(0, 1, most) * self.recall[-1]
         last = len(self.thresh) - 1
-        rows = np.unique([0, *np.searchsorted(self.recall, steps).clip(0, last), last])[: last + 1]
+        rows = np.unique([0, *np.searchsorted(self.recall, steps).clip(0, last), last])
         return Curve(self.thresh[rows], self.precision[rows], self.recall[rows])
 
     def precision_at(self) -> Doubles:

@@ -37,12 +37,11 @@ def found_in(
     found = []
     for size, one in zip(sizes, model.decode(sizes, raw, least, hier), strict=True):
         unit = np.array(size * 2 if in_pixels else (1,) * 4, np.float32)
-        listing = listed(one._replace(boxes=one.boxes * unit), model.graph.classes)
-        found.append(select(listing, nms, model.suppression))
+        found.append(select(listed(one._replace(boxes=one.boxes * unit)), nms, model.suppression))
     return found
 
 
-def listed(found: Candidates, classes: int) -> Candidates:
+def listed(found: Candidates) -> Candidates:
     """The same in the order in which Darknet's suppression leaves it.
 
     It sorts boxes by the score of each class in turn, so that the last class counts first.
@@ -53,8 +52,9 @@ def listed(found: Candidates, classes: int) -> Candidates:
     boxes, labels = found.boxes, found.labels
     begins = np.append(True, (boxes[1:] != boxes[:-1]).any(axis=1) | (labels[1:] <= labels[:-1]))
     box = np.cumsum(begins) - 1
-    scores = np.zeros((classes, box[-1] + 1), np.float32)
-    scores[labels, box] = found.scores
+    classes, row = np.unique(labels, return_inverse=True)
+    scores = np.zeros((len(classes), box[-1] + 1), np.float32)
+    scores[row, box] = found.scores
     place = np.empty(box[-1] + 1, np.int64)
     place[np.lexsort(-scores)] = np.arange(len(place))
     return found.keep(np.lexsort((labels, place[box])))

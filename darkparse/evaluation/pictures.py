@@ -68,25 +68,18 @@ def draw_classes(axes: Axes, evaluation: Evaluation, names: Sequence[str]) -> No
 def line(axes: Axes, curve: Curve, **style: object) -> None:
     """One class, as its average precision takes it: the best precision at this recall or a higher one."""
     best = np.maximum.accumulate(curve.precision[::-1])[::-1]
-    recall = np.concatenate([[0], curve.recall, curve.recall[-1:]])
-    axes.plot(recall, np.concatenate([best[:1], best, [0] * min(1, len(best))]), drawstyle="steps-pre", **style)  # type: ignore[arg-type]
+    recall = np.concatenate([curve.recall[:1] * 0, curve.recall, curve.recall[-1:]])
+    axes.plot(recall, np.concatenate([best[:1], best, best[-1:] * 0]), drawstyle="steps-pre", **style)  # type: ignore[arg-type]
 
 
 def draw_thresholds(axes: Axes, curve: Curve) -> None:
     """Precision, recall and F1 of all classes together; where F1 is highest is marked."""
     for name, values in (("precision", curve.precision), ("recall", curve.recall), ("F1", curve.f1)):
         axes.plot(curve.thresh, values, label=name, linewidth=2.5 if name == "F1" else 1.5)
+    title = "all classes together"
     if best := curve.best:
         axes.axvline(best.thresh, color="0.4", linestyle=":")
         axes.plot([best.thresh], [best.f1], "o", color="C2")
-        side = -8 if best.thresh > 0.7 else 8
-        axes.annotate(
-            f"best F1 {best.f1:.2f}\nat threshold {best.thresh:.3f}",
-            (best.thresh, best.f1),
-            (side, 8),
-            textcoords="offset points",
-            ha="right" if side < 0 else "left",
-            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
-        )
+        title += f": F1 is highest, {best.f1:.2f}, at threshold {best.thresh:.3f}"
     axes.legend(loc="lower center")
-    axes.set(xlabel="threshold", title="all classes together")
+    axes.set(xlabel="threshold", title=title)
