@@ -106,6 +106,7 @@ def test_no_box(labels):
         ("0 .5 -.06 .1 .1", "x=0.5 y=-0.06: the box is outside the image; expected 0..1"),
         ("0 .5 .5 0 .1", "width=0 height=0.1: expected a size above 0"),
         ("0 .5 .5 .1 -.1", "width=0.1 height=-0.1: expected a size above 0"),
+        ("0 .5 .5 1e300 .1", "x=0.5 y=0.5 width=1e+300 height=0.1: expected finite numbers"),
         ("0 nan .5 .1 .1", "x=nan y=0.5 width=0.1 height=0.1: expected finite numbers"),
     ],
 )

@@ -1,6 +1,5 @@
 """What can be wrong with the labels of one image."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..boxes import iou
+from ..dataset.labels import LARGEST
 from ..errors import brief
 from ..findings import ERROR, WARNING
 from .survey import Line, Row
@@ -85,7 +85,7 @@ def _unusable(row: Row, classes: int | None) -> tuple[str, str, str] | None:
     """Rule, message and remedy of a box that must not be used."""
     x, y, w, h, index = row
     box = f"x={x:g} y={y:g} width={w:g} height={h:g}"
-    if not all(map(math.isfinite, (x, y, w, h))):
+    if not all(abs(value) <= LARGEST for value in (x, y, w, h)):
         return "label-line", f"{box}: expected finite numbers", ""
     if index < 0 or (classes is not None and index >= classes):
         return "class-range", f"class {index}: expected {f'0 to {classes - 1}' if classes else '0 or more'}", ""

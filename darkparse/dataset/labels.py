@@ -1,6 +1,5 @@
 """Where an image's labels are, and what they say."""
 
-import math
 import os
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from ..errors import DataError, brief
 from .augment import Boxes
 
 NO_BOXES = np.zeros((0, 5), np.float32)
+LARGEST = float(np.finfo(np.float32).max)  # Darknet reads floats: what is beyond is infinite
 CUT = "cut at the edges of the image"  # what becomes of a box that reaches far outside, in training
 
 _ALEXEYAB = (
@@ -88,7 +88,7 @@ def _unusable(index: int, box: tuple[float, float, float, float], classes: int) 
     x, y, w, h = box
     if not 0 <= index < classes:
         return f"class {index}: expected 0 to {classes - 1}"
-    if not all(map(math.isfinite, box)):
+    if not all(abs(value) <= LARGEST for value in box):
         return f"x={x:g} y={y:g} width={w:g} height={h:g}: expected finite numbers"
     if x == y == 0:
         return "x=0 y=0: expected a centre inside the image"
