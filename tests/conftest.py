@@ -1,6 +1,7 @@
 """What several test modules need."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("DARKPARSE_SHARED", ROOT.parent / "shared"))
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background; what the tests start would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
