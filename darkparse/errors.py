@@ -140,8 +140,8 @@ def warn(category: type[DarkparseWarning], message: str, where: Location) -> Non
     warnings.warn(f"{where}: {message}", category, stacklevel=2)
 
 
-def ignore(category: type[DarkparseWarning], message: str, where: Location) -> None:
-    """Pass over an oddity."""
+def ignore(*_: object) -> None:
+    """Pass over an oddity, or whatever else is told of."""
 
 
 def refuse(category: type[DarkparseWarning], message: str, where: Location) -> None:

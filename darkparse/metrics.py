@@ -244,6 +244,11 @@ def firsts(claimed: Ints) -> NDArray[np.bool_]:
     return result
 
 
+def envelope(precision: Doubles) -> Doubles:
+    """`(K,)` by rising recall: the best precision at this recall or a higher one."""
+    return np.asarray(np.maximum.accumulate(precision[::-1])[::-1])
+
+
 def average_precision(hits: NDArray[np.bool_], objects: int, points: int) -> float:
     """The average precision of one class, 0..1.
 
@@ -257,7 +262,7 @@ def average_precision(hits: NDArray[np.bool_], objects: int, points: int) -> flo
     right = np.cumsum(hits)
     recall = right / objects
     precision = right / np.arange(1, len(hits) + 1)
-    best = np.maximum.accumulate(precision[::-1])[::-1]  # at this recall or a higher one
+    best = envelope(precision)
     if not points:
         return float((np.diff(recall, prepend=0) * best).sum())
     # Darknet is compiled to multiply by the reciprocal: 3 * .1 is above .3, so a recall of just .3 does not count

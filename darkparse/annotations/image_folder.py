@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ..dataset.labels import label_files
+from ..dataset.labels import PJREDDIE, label_files
 from ..errors import DarkparseError
 from ..files import blamed, writing
 
@@ -15,7 +15,6 @@ _SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".tif": ".tiff"}  # that Darknet rep
 ALEXEYAB = frozenset({  # suffixes that it replaces by .txt; src/utils.c replace_image_to_label (59596d7)
     ".jpg", ".JPG", ".jpeg", ".JPEG", ".png", ".PNG", ".bmp", ".BMP", ".ppm", ".PPM", ".tiff", ".TIFF",
 })  # fmt: skip
-_PJREDDIE = ("images", "JPEGImages", "raw")
 _PJREDDIE_SUFFIXES = (".jpg", ".png", ".JPG", ".JPEG")
 _UNFIT = re.compile(r"[\0-\x1f\x7f\ud800-\udfff]")  # in a line of a list
 
@@ -77,7 +76,7 @@ def unseen(image: str, labels: str) -> Iterator[str]:
     if place != labels:
         yield f"AlexeyAB's Darknet looks for them: {place}"
     place = image
-    for word in _PJREDDIE:
+    for word in PJREDDIE:
         place = place.replace(word, "labels", 1)
     for suffix in _PJREDDIE_SUFFIXES:
         place = place.replace(suffix, ".txt", 1)

@@ -15,7 +15,7 @@ from ..data import Data
 from ..dataset.header import HEAD, orientation_of
 from ..dataset.index import examine, listed
 from ..dataset.labels import label_files
-from ..errors import DarkparseError, DataError, ImageError
+from ..errors import DarkparseError, DataError, ImageError, ignore
 from ..findings import ERROR, WARNING, Finding
 from ..guard import note_read
 from ..images import read_image
@@ -92,7 +92,7 @@ class Survey:
         return (row for image in self.split(name) for row in image.rows)
 
 
-def look(data: Data, *, channels: int = 3, quick: bool = False, tell: Tell = lambda *_: None) -> Survey:
+def look(data: Data, *, channels: int = 3, quick: bool = False, tell: Tell = ignore) -> Survey:
     """Look through the images of `train=` and `valid=` and their labels.
 
     Args:

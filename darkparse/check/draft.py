@@ -9,7 +9,7 @@ from functools import partial
 from ..cfg import Entry, Section
 from ..cfg_edit import CfgText, Value
 from ..dialect import ALEXEYAB, Dialect
-from ..errors import CfgError, Location
+from ..errors import CfgError, Location, ignore
 from ..findings import ERROR, Finding
 from ..net import Net
 from ..options import read_options
@@ -43,7 +43,7 @@ class Draft:
     def net(self) -> Net | None:
         """The options of [net]; None where they cannot be read."""
         try:
-            return read_options(Net, self.sections[0], quiet) if self.sections else None
+            return read_options(Net, self.sections[0], ignore) if self.sections else None
         except CfgError:
             return None
 
@@ -73,7 +73,7 @@ class Draft:
         entry = Entry(text, section.where(key).line)
         self.sections[number] = replace(section, entries={**section.entries, key: entry})
         if number in self.layers:
-            self.layers[number] = define(self.sections[number], self.dialect, quiet)
+            self.layers[number] = define(self.sections[number], self.dialect, ignore)
 
     def set(self, number: int, key: str, value: Value) -> None:
         """Give an option another value, in the file, too."""
@@ -97,7 +97,3 @@ class Draft:
         """Make a section one of another kind, in the file, too."""
         self.sections[number] = replace(self.sections[number], name=name)
         self.edits.append(partial(CfgText.rename_section, section=number, name=name))
-
-
-def quiet(*_: object) -> None:
-    """Complain to nobody."""

@@ -14,7 +14,7 @@ from ..cfg import LONGEST, read_text
 from ..data import Data, find_cfg
 from ..dataset.index import listed
 from ..dialect import ALEXEYAB, Dialect
-from ..errors import DarkparseError, WeightsError
+from ..errors import DarkparseError, WeightsError, ignore
 from ..findings import Finding
 from ..graph import Graph
 from ..layout import read_header
@@ -54,7 +54,7 @@ class Examined(NamedTuple):
     graph: Graph | None
 
 
-def check(project: Project, tell: Tell = lambda *_: None) -> list[Finding]:
+def check(project: Project, tell: Tell = ignore) -> list[Finding]:
     """What is wrong with a project, by file and line.
 
     Args:

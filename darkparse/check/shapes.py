@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..cfg import Section
-from ..errors import CfgError, GraphError
+from ..errors import CfgError, GraphError, ignore
 from ..findings import ERROR, NOTE, WARNING
 from ..graph import ROUND, Graph, Node, aware_of_readers, check_index, check_size, place
 from ..layers.region import Region
 from ..layers.yolo import AnchorHead
 from ..net import Net
 from ..registry import LayerDef
-from .draft import Draft, quiet
+from .draft import Draft
 
 FAR = 3  # times the side of the input, or of the grid: larger anchors hardly make sense
 LARGE = 4  # cells; the smallest of all anchors in cells is smaller
@@ -71,7 +71,7 @@ def problems(draft: Draft, net: Net) -> list[CfgError]:
 
 def stride_of(draft: Draft, net: Net) -> int | None:
     """Pixels of the input a cell of the coarsest head, across; None where that is not known, or there are no cells."""
-    nodes = connected(draft, replace(net, width=ROUND, height=ROUND), quiet)
+    nodes = connected(draft, replace(net, width=ROUND, height=ROUND), ignore)
     widths = [node.shape.w for node in nodes if node and node.head and node.shape.w > 1]  # 1: behind [connected], ...
     return ROUND // min(widths) if widths and not ROUND % min(widths) else None
 

@@ -17,17 +17,23 @@ SHARE = click.FloatRange(0, 1)
 FILE_OUT = click.Path(dir_okay=False, allow_dash=True)
 SHOWN: dict[str, Any] = {"show_default": True}
 
-_OPTIONS = (
+_DEVICE = (
+    click.option("--device", default="auto", help="cpu, cuda, cuda:1, mps; auto: CUDA if there is one.", **SHOWN),
+    click.option("-i", "gpu", type=int, hidden=True),
+    click.option("-nogpu", "nogpu", is_flag=True, hidden=True),
+)
+_NETWORK = (
+    click.option("--width", type=click.IntRange(1), help="Width of the network's input, px, in place of the cfg's."),
+    click.option("--height", type=click.IntRange(1), help="Height of it."),
+    *_DEVICE,
+    click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", **SHOWN),
+)
+_IMAGES = (
     click.argument("files", nargs=-1, required=True, metavar="CFG WEIGHTS IMAGE..."),
     click.option("--names", help="File with the names of the classes."),
     click.option("--data", help=".data file that names it."),
     click.option("--batch", default=1, type=click.IntRange(1, 65536), help="Images at a time.", **SHOWN),
-    click.option("--width", type=click.IntRange(1), help="Width of the network's input, px, in place of the cfg's."),
-    click.option("--height", type=click.IntRange(1), help="Height of it."),
-    click.option("--device", default="auto", help="cpu, cuda, cuda:1, mps; auto: CUDA if there is one.", **SHOWN),
-    click.option("-i", "gpu", type=int, hidden=True),
-    click.option("-nogpu", "nogpu", is_flag=True, hidden=True),
-    click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", **SHOWN),
+    *_NETWORK,
     click.option("--json", "-out", type=FILE_OUT, help='JSON file; "-": standard output, and nothing else there.'),
     click.option("--jsonl", type=FILE_OUT, help='File with a line of JSON an image; "-": as for --json.'),
     click.option("--dont-show", "-dont_show", is_flag=True, hidden=True),
@@ -35,11 +41,18 @@ _OPTIONS = (
 )
 
 
-def image_command(function: Command) -> Command:
-    """Decorator: the argument and the options that both commands have."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+def adding(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """A decorator that does what several of click's do, the first of them on top."""
+
+    def add(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+device_options, network_options, image_command = adding(*_DEVICE), adding(*_NETWORK), adding(*_IMAGES)
 
 
 class Files(NamedTuple):
@@ -99,9 +112,14 @@ def is_weights(name: str) -> bool:
 
 def for_loading(options: dict[str, object]) -> dict[str, Any]:
     """Those of the options that `load` and `load_classifier` take."""
-    device = options["device"] if options["gpu"] is None else f"cuda:{options['gpu']}"
     keys = ("names", "data", "width", "height", "resize", "precision", "strict")
-    return {"device": "cpu" if options["nogpu"] else device, **{key: options[key] for key in keys}}
+    return {"device": device_of(options), **{key: options[key] for key in keys}}
+
+
+def device_of(options: dict[str, Any]) -> Any:
+    """The device by any of Darknet's words for it."""
+    device = options["device"] if options["gpu"] is None else f"cuda:{options['gpu']}"
+    return "cpu" if options["nogpu"] else device
 
 
 def show_notes(*notes: str) -> None:

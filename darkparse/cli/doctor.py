@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..guard import check_not_input
-from .arguments import FILE_OUT, SHARE, SHOWN, show_notes, sort_out
+from .arguments import FILE_OUT, SHARE, SHOWN, device_of, device_options, show_notes, sort_out
 from .reports import check_free, files_of, write
 
 
@@ -17,9 +17,7 @@ from .reports import check_free, files_of, write
 @click.option("--names", help="File with the names of the classes.")
 @click.option("--data", help=".data file that names it.")
 @click.option("--thresh", "-thresh", type=SHARE, default=0.25, help="What scores should be above, 0..1.", **SHOWN)
-@click.option("--device", default="auto", help="cpu, cuda, cuda:1, mps; auto: CUDA if there is one.", **SHOWN)
-@click.option("-i", "gpu", type=int, hidden=True)
-@click.option("-nogpu", "nogpu", is_flag=True, hidden=True)
+@device_options
 @click.option(
     "--json", type=FILE_OUT, help='JSON file with what was measured, too; "-": standard output, in its place.'
 )
@@ -36,10 +34,8 @@ def doctor(files: tuple[str, ...], **options: Any) -> None:
     given, outputs = sort_out(files, options), files_of(options, "json")
     for path in outputs:
         check_not_input(path, [*given.known, *(options[key] for key in ("names", "data") if options[key])])
-    gpu, named = options.pop("gpu"), options.pop("device")
-    device = "cpu" if options.pop("nogpu") else named if gpu is None else f"cuda:{gpu}"
-    target = options.pop("json")
-    diagnosis = diagnose(given.cfg, given.weights, given.images, device=device, **options)
+    target, wanted = options["json"], {key: options[key] for key in ("names", "data", "thresh")}
+    diagnosis = diagnose(given.cfg, given.weights, given.images, device=device_of(options), **wanted)
     show_notes(*diagnosis.notes)
     check_free(outputs)
     if target:

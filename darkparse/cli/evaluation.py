@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import click
 
-from .arguments import SHOWN, Command, show_notes
+from .arguments import SHOWN, adding, device_of, network_options, show_notes
 from .sinks import Bar
 from .train import sort_out as sort_out_training
 
@@ -21,28 +21,16 @@ if TYPE_CHECKING:
 Sample = TypeVar("Sample")
 One_co = TypeVar("One_co", covariant=True)
 
-_OPTIONS = (
+evaluation_command = adding(
     click.argument("files", nargs=-1, required=True, metavar="DATA CFG WEIGHTS"),
     click.option("--valid-list", help="List of images, or folder, in place of the one that DATA names."),
     click.option("--batch", default=8, type=click.IntRange(1, 65536), help="Images at a time.", **SHOWN),
     click.option("--workers", type=click.IntRange(0), help="Processes that read images.  [default: one a core]"),
-    click.option("--width", type=click.IntRange(1), help="Width of the network's input, px, in place of the cfg's."),
-    click.option("--height", type=click.IntRange(1), help="Height of it."),
-    click.option("--device", default="auto", help="cpu, cuda, cuda:1, mps; auto: CUDA if there is one.", **SHOWN),
-    click.option("-i", "gpu", type=int, hidden=True),
-    click.option("-nogpu", "nogpu", is_flag=True, hidden=True),
-    click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", **SHOWN),
+    network_options,
     click.option("--strict", is_flag=True, help="Unknown and repeated options of the cfg are errors."),
     click.option("-letter_box", "-letterbox", "letter_box", is_flag=True, hidden=True),
     click.option("-dont_show", "dont_show", is_flag=True, hidden=True),
 )
-
-
-def evaluation_command(function: Command) -> Command:
-    """Decorator: the argument and the options that all of them have."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 def share_cores() -> None:
@@ -80,8 +68,7 @@ def opened(given: Given, fit: Fit, options: dict[str, Any]) -> Model:
 
     if options["letter_box"]:
         show_notes("-letter_box has no effect here, as in Darknet")
-    device = options["device"] if options["gpu"] is None else f"cuda:{options['gpu']}"
-    options["device"] = "cpu" if options["nogpu"] else device
+    options["device"] = device_of(options)
     wanted = {key: options[key] for key in ("width", "height", "device", "precision", "strict")}
     model = open_detector(given.data, given.cfg, given.weights, fit, **wanted)
     show_notes(*model.notes)

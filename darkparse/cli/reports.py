@@ -12,24 +12,15 @@ from ..errors import DarkparseError
 from ..files import write_text
 from ..findings import Finding, as_json, as_markdown, as_sarif
 from ..guard import check_not_read
-from .arguments import FILE_OUT
+from .arguments import FILE_OUT, adding
 
-Command = Callable[..., Any]
-
-_OPTIONS = (
+reporting = adding(  # the options that ask for these files
     click.option("--report", type=click.Path(dir_okay=False), help="Markdown file: how much of what, then all of it."),
     click.option(
         "--json", type=FILE_OUT, help='JSON file of what is found; "-": standard output, and nothing else there.'
     ),
     click.option("--sarif", type=FILE_OUT, help="The same as SARIF 2.1.0, for editors and code hosts."),
 )
-
-
-def reporting(function: Command) -> Command:
-    """Decorator: the options that ask for these files."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 def files_of(options: dict[str, Any], *keys: str) -> list[str]:

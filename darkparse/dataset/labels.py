@@ -18,7 +18,7 @@ _ALEXEYAB = (
     "/images/train2017/", "/images/val2017/", "/JPEGImages/", "\\images\\train2017\\", "\\images\\val2017\\",
     "\\images\\train2014\\", "\\images\\val2014\\", "/images/train2014/", "/images/val2014/", "\\JPEGImages\\",
 )  # fmt: skip
-_PJREDDIE = ("images", "JPEGImages", "raw")
+PJREDDIE = ("images", "JPEGImages", "raw")
 _FOLDER = re.compile(r"(.*[/\\]|^)images([/\\])", re.DOTALL)  # the last of that name
 _WORD = re.compile(r"images|JPEGImages")
 
@@ -33,7 +33,7 @@ def label_files(image: str) -> Iterator[tuple[str, str]]:
     by_alexeyab = by_pjreddie = stem
     for folder in _ALEXEYAB:
         by_alexeyab = by_alexeyab.replace(folder, _WORD.sub("labels", folder), 1)
-    for word in _PJREDDIE:
+    for word in PJREDDIE:
         by_pjreddie = by_pjreddie.replace(word, "labels", 1)
     beside = "beside the images"
     rules = {

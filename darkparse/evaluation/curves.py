@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..boxes import Floats
-from ..metrics import Doubles, Evaluation
+from ..metrics import Doubles, Evaluation, envelope
 
-_RECALLS = np.linspace(0, 1, 101)
+RECALLS = np.linspace(0, 1, 101)
 
 
 class Point(NamedTuple):
@@ -60,8 +60,8 @@ class Curve:
 
     def precision_at(self) -> Doubles:
         """`(101,)` the best precision at recalls of 0, .01, ... 1 or more, as COCO interpolates."""
-        best = np.append(np.maximum.accumulate(self.precision[::-1])[::-1], 0)
-        return np.asarray(best[np.searchsorted(self.recall, _RECALLS)])
+        best = np.append(envelope(self.precision), 0)
+        return np.asarray(best[np.searchsorted(self.recall, RECALLS)])
 
 
 def curve(scores: Floats, hits: NDArray[np.bool_], objects: int) -> Curve:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import plots
-from ..metrics import Evaluation
-from .curves import Curve, curve_of_all, curves
+from ..metrics import Evaluation, envelope
+from .curves import RECALLS, Curve, curve_of_all, curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_RECALLS = np.linspace(0, 1, 101)
 _NAMED = 10  # classes that fit into a legend
 _LONGEST = 22  # characters of a name in it
 
@@ -57,7 +56,7 @@ def draw_classes(axes: Axes, evaluation: Evaluation, names: Sequence[str]) -> No
         line(axes, every[label], color=f"C{number % 10}", label=f"{name}  {evaluation.classes[label].ap:.1%}")
     if there:
         mean = np.mean([every[label].precision_at() for label in there], axis=0)
-        axes.plot(_RECALLS, mean, color="black", linewidth=2.5, label=f"mean of {len(there)} with objects")
+        axes.plot(RECALLS, mean, color="black", linewidth=2.5, label=f"mean of {len(there)} with objects")
         axes.legend(title="average precision", fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set(xlabel="recall", ylabel="precision")
     title = f"mAP@{evaluation.iou_thresh:.2f} = {evaluation.map:.2%}"
@@ -67,7 +66,7 @@ def draw_classes(axes: Axes, evaluation: Evaluation, names: Sequence[str]) -> No
 
 def line(axes: Axes, curve: Curve, **style: object) -> None:
     """One class, as its average precision takes it: the best precision at this recall or a higher one."""
-    best = np.maximum.accumulate(curve.precision[::-1])[::-1]
+    best = envelope(curve.precision)
     recall = np.concatenate([curve.recall[:1] * 0, curve.recall, curve.recall[-1:]])
     axes.plot(recall, np.concatenate([best[:1], best, best[-1:] * 0]), drawstyle="steps-pre", **style)  # type: ignore[arg-type]
 

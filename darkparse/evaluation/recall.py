@@ -13,6 +13,7 @@ from ..detect import Model
 from ..detections import proposals
 from .evaluate import warn_of
 from .listing import Size
+from .report import two
 from .running import enough, run
 from .samples import Sample
 
@@ -48,15 +49,10 @@ class Recall:
         """Darknet's line."""
         with np.errstate(invalid="ignore"):
             overlap = self.overlap * np.float32(100) / np.float32(self.total)
-        shares = (percent(overlap), percent(100 * self.correct / self.total if self.total else np.nan))
+        found = 100 * self.correct / self.total if self.total else np.nan
         each = np.float32(self.proposals) / np.float32(self.images)
         counts = f"{self.images - 1:5d} {self.correct:5d} {self.total:5d}"
-        return f"{counts}\tRPs/Img: {each:.2f}\tIOU: {shares[0]}\tRecall:{shares[1]}"
-
-
-def percent(value: float | np.floating) -> str:
-    """With two decimals; nothing divided by nothing as C prints it on most machines."""
-    return "-nan%" if np.isnan(value) else f"{value:.2f}%"
+        return f"{counts}\tRPs/Img: {each:.2f}\tIOU: {two(overlap)}%\tRecall:{two(found)}%"
 
 
 def recall(

@@ -59,7 +59,7 @@ def at_threshold(total: Counts, thresh: float) -> Iterator[str]:
     yield f" for conf_thresh = {thresh:0.2f}, {counts}, average IoU = {overlap:2.2f} % "
 
 
-def two(value: np.float32) -> str:
+def two(value: float | np.floating) -> str:
     """With two decimals; nothing divided by nothing as C prints it on most machines."""
     return "-nan" if np.isnan(value) else f"{value:1.2f}"
 
