@@ -4,6 +4,7 @@
     model = darkparse.load("yolov4-tiny.cfg", "yolov4-tiny.weights")
     for box, score, label, name in model.detect("dog.jpg"):
         print(name, score, box)
+    model = darkparse.load("yolov4-tiny.safetensors")  # one file that holds both, of darkparse convert
 
 Names are imported when first used, so that what needs no torch starts without it.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import CfgError, DarkparseError, DarkparseWarning, DataError, ImageError, WeightsError
 
 if TYPE_CHECKING:
+    from . import cv2dnn as cv2dnn
     from .classification import Classification as Classification
     from .classify import Classifier as Classifier
     from .classify import load_classifier as load_classifier
@@ -59,6 +61,7 @@ __all__ = [
     "Model",
     "Network",
     "WeightsError",
+    "cv2dnn",
     "load",
     "load_classifier",
     "load_weights",
@@ -69,6 +72,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "cv2dnn":
+        return import_module(f".{name}", __name__)
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _WHERE[name]

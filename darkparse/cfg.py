@@ -1,6 +1,7 @@
 """cfg text -> sections.  Knows lines and `key=value`; knows nothing of layers."""
 
 import codecs
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +19,45 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Companions:
+    """The files that options of a cfg name: class trees and maps.
+
+    folder: the cfg's; None: there are no files, but only `texts`
+    holder: what holds those
+    texts: what the files say, by the names that the options have for them; of a folder those that were read
+    """
+
+    folder: Path | None = Path()
+    holder: str = ""
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def read(self, name: str) -> tuple[str, str]:
+        """The place, for messages, and the text of a file.
+
+        Raises:
+            ValueError: it is missing, or cannot be read
+        """
+        if self.folder is not None:
+            path = find_file(name, self.folder)
+            try:
+                self.texts[name] = read_text(path)
+            except DarkparseError as why:
+                raise ValueError(str(why)) from None
+            return str(path), self.texts[name]
+        if name not in self.texts:
+            raise ValueError(f"no text of {brief(name)} in {self.holder}; expected it there, with the cfg")
+        return f"{self.holder}: {name}", self.texts[name]
+
+
+@dataclass(frozen=True)
 class Section:
-    """One `[name]` block: its options in file order, each with its line number."""
+    """One `[name]` block: its options in file order, each with its line number; the files that they name."""
 
     name: str
     file: str
     line: int
     entries: dict[str, Entry] = field(default_factory=dict)
+    companions: Companions = field(default_factory=Companions, compare=False, repr=False)
 
     def where(self, option: str = "") -> Location:
         """The place of `option`, or of the section's own line."""
@@ -88,11 +121,23 @@ def read_cfg(path: str | Path, complain: Complain = warn) -> list[Section]:
     return sections_of(read_text(path, limit=LONGEST), str(path), complain)
 
 
-def sections_of(text: str, file: str, complain: Complain = warn) -> list[Section]:
-    """The sections of the text of a cfg, at least one; see `read_cfg`."""
+def find_file(name: str, folder: Path) -> Path:
+    """The file `name`, seen from the working folder, from `folder`, or from the one above it.
+
+    Raises:
+        ValueError: it is in none of them
+    """
+    for place in (Path(name), folder / name, folder.parent / name):
+        if os.path.isfile(place):  # False, too, where no file can have such a name
+            return place
+    raise ValueError(f"no file {name!r} here, in {folder} or above it")
+
+
+def sections_of(text: str, file: str, complain: Complain = warn, companions: Companions | None = None) -> list[Section]:
+    """The sections of the text of a cfg, at least one; see `read_cfg` and `parse`."""
     if "\0" in text[:4096]:
         raise CfgError("binary data; expected the text of a cfg", Location(file, 1))
-    sections = list(parse(text, file, complain))
+    sections = list(parse(text, file, complain, companions))
     if len(sections) > MOST_SECTIONS:
         raise CfgError(f"expected at most {MOST_SECTIONS:,} sections", sections[MOST_SECTIONS].where())
     if not sections:
@@ -105,8 +150,10 @@ def bare(line: str) -> str:
     return "".join(line.split()).lstrip(MARK)
 
 
-def parse(text: str, file: str = "<string>", complain: Complain = warn) -> Iterator[Section]:
-    """Yield the sections of `text`.
+def parse(
+    text: str, file: str = "<string>", complain: Complain = warn, companions: Companions | None = None
+) -> Iterator[Section]:
+    """Yield the sections of `text`, whose options name `companions`, else files seen from the folder of `file`.
 
     As Darknet does, all blanks inside a line are dropped, `#` and `;` begin comment lines, a line without a
     value is passed over, and of a repeated option the first counts.
@@ -116,6 +163,7 @@ def parse(text: str, file: str = "<string>", complain: Complain = warn) -> Itera
     Source: src/parser.c read_cfg, src/option_list.c read_option and option_find (AlexeyAB 59596d7)
     """
     section: Section | None = None
+    companions = companions or Companions(Path(file).parent)
     for number, raw in enumerate(text.split("\n"), 1):
         line = bare(raw)
         if not line or line.startswith(COMMENT):
@@ -123,7 +171,7 @@ def parse(text: str, file: str = "<string>", complain: Complain = warn) -> Itera
         if line[0] == "[":
             if section:
                 yield section
-            section = Section(_name(line, Location(file, number)), file, number)
+            section = Section(_name(line, Location(file, number)), file, number, companions=companions)
         elif section is None:
             raise CfgError(f"{brief(raw.strip())} stands before the first [section]", Location(file, number))
         else:

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from .boxes import Floats, Ints
 from .classification import Classification
-from .data import given_names
+from .data import known_names, tree_of
 from .dataset.reader import Ready
 from .errors import DarkparseError, ImageError
 from .graph import Graph
 from .images import Pixels, letterbox, resize
 from .layout import Header
-from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network, read_files, run_files
+from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network, run_files
 from .modules.region import cumulative
 from .network import Network
+from .sources import open_files
 from .tree import Tree
 
 TOP = 5
@@ -137,7 +138,7 @@ def walk(tree: Tree, scores: Floats, hier: float) -> int:
 
 def load_classifier(
     cfg: str | Path,
-    weights: str | Path,
+    weights: str | Path = "",
     *,
     names: str | Path | None = None,
     data: str | Path | None = None,
@@ -148,7 +149,7 @@ def load_classifier(
     precision: str = "fp32",
     strict: bool = False,
 ) -> Classifier:
-    """A classifier from a cfg and its weights.
+    """A classifier from a cfg and its weights, or from one file that holds both.
 
     Args:
         names, data: a .names file, or a .data file that names one (`names=`, or else `labels=`); else one is looked for
@@ -161,10 +162,10 @@ def load_classifier(
         DarkparseError: it is no classifier, there is no such device, or not enough memory
     """
     check_choice("resize", resize, ["auto", *FITTINGS])
-    graph = read_files(cfg, weights, width=width, height=height, strict=strict)
-    classes = count_classes(graph)
-    network, header, notes = load_network(graph, weights, device, precision)
-    found, source = class_names(graph, classes, names, data)
+    files = open_files(cfg, weights, width=width, height=height, strict=strict)
+    classes = count_classes(files.graph)
+    network, header, notes = load_network(files, device, precision)
+    found, source = class_names(files.graph, classes, names, data, files.names)
     kind, why = choose_fitting(resize, header)
     model = Classifier(network, header, found, kind)
     model.notes = [f"resize: {kind}, {why}", f"names: {source}", *notes]
@@ -186,26 +187,11 @@ def count_classes(graph: Graph) -> int:
     return shape.c
 
 
-def tree_of(graph: Graph) -> Tree | None:
-    """The class tree of the output, if any.  Source: src/parser.c parse_network_cfg_custom (AlexeyAB 59596d7)."""
-    trees = [tree for node in graph.nodes if isinstance(tree := getattr(node.layer, "tree", None), Tree)]
-    return trees[-1] if trees and len(trees[-1]) == graph.nodes[-1].shape.size else None
-
-
 def class_names(
-    graph: Graph, classes: int, names: str | Path | None, data: str | Path | None
+    graph: Graph, classes: int, names: str | Path | None, data: str | Path | None, own: tuple[str, ...] = ()
 ) -> tuple[tuple[str, ...], str]:
-    """The names of the classes, and where they are from; see `load_classifier`.
-
-    Raises:
-        DataError: a file is missing, or has another number of names than there are classes
-    Source: src/classifier.c predict_classifier (AlexeyAB 59596d7)
-    """
-    if found := given_names(graph.file, classes, names, data, ["names", "labels"]):
-        return found
-    if tree := tree_of(graph):
-        return tree.names, "the class tree"
-    return tuple(f"class_{i}" for i in range(classes)), "none found"
+    """The names of the classes, and where they are from; see `data.known_names`."""
+    return known_names(graph, names, data, own) or (tuple(f"class_{i}" for i in range(classes)), "none found")
 
 
 def choose_fitting(resize: str, header: Header) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from .cfg import read_lines
 from .errors import DataError, brief
 from .graph import Graph
+from .tree import Tree
 
 COUNTS = {80: "coco.names", 20: "voc.names"}  # what a network of so many classes was most likely trained on
 
@@ -78,25 +79,61 @@ def read_names(path: str | Path) -> tuple[str, ...]:
 
 
 def names_for(
-    graph: Graph, names: str | Path | None = None, data: str | Path | None = None
+    graph: Graph, names: str | Path | None = None, data: str | Path | None = None, own: tuple[str, ...] = ()
 ) -> tuple[tuple[str, ...], str]:
-    """The names of a network's classes, and where they are from.
+    """The names of a detector's classes, and where they are from; see `known_names`.
+
+    Raises:
+        DarkparseError: its heads do not agree on how many classes there are
+    """
+    classes = graph.classes
+    return known_names(graph, names, data, own) or (tuple(f"class_{i}" for i in range(classes)), "none found")
+
+
+def known_names(
+    graph: Graph, names: str | Path | None, data: str | Path | None, own: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], str] | None:
+    """The names of a network's classes, and where they are from; None where nothing says them.
 
     Args:
         names: a .names file
-        data: a .data file that names one
+        data: a .data file that names one (`names=`, or for a classifier else `labels=`)
+        own: those that came with the network's weights, which count before any that lie beside it
     Raises:
         DataError: a file is missing, or has another number of names than the network has classes
+    Source: src/classifier.c predict_classifier (AlexeyAB 59596d7)
     """
-    if found := given_names(graph.file, graph.classes, names, data, ["names"]):
+    given, classes = names is not None or data is not None, classes_of(graph)
+    if not (given or classes):
+        return None
+    if own and not given:
+        if len(own) != classes:
+            raise DataError(f"{graph.file}: {len(own)} names in it, but {classes} classes")
+        return own, f"those in {graph.file}"
+    if found := given_names(graph.file, classes, names, data, ["names"] if graph.heads else ["names", "labels"]):
         return found
-    tree = next((head.tree for _, head in graph.heads if getattr(head, "tree", None)), None)  # type: ignore[attr-defined]
-    if tree is not None:
+    if tree := tree_of(graph):
         return tree.names, "the class tree"
-    if graph.classes in COUNTS:
-        name = COUNTS[graph.classes]
-        return read_names(shipped() / name), f"{name}, as it has {graph.classes} classes"
-    return tuple(f"class_{i}" for i in range(graph.classes)), "none found"
+    if graph.heads and classes in COUNTS:
+        return read_names(shipped() / COUNTS[classes]), f"{COUNTS[classes]}, as it has {classes} classes"
+    return None
+
+
+def classes_of(graph: Graph) -> int:
+    """Number of classes of a detector or of a classifier of images; 0 where it is neither, or its heads differ."""
+    if graph.heads:
+        counts = {head.classes for _, head in graph.heads}
+        return counts.pop() if len(counts) == 1 else 0
+    shape, net = graph.nodes[-1].shape, graph.net
+    return shape.c if shape.h * shape.w == 1 and net.width * net.height * net.channels else 0
+
+
+def tree_of(graph: Graph) -> Tree | None:
+    """The class tree of the output, if any.  Source: src/parser.c parse_network_cfg_custom (AlexeyAB 59596d7)."""
+    if graph.heads:
+        return next((tree for _, head in graph.heads if (tree := getattr(head, "tree", None))), None)
+    trees = [tree for node in graph.nodes if isinstance(tree := getattr(node.layer, "tree", None), Tree)]
+    return trees[-1] if trees and len(trees[-1]) == graph.nodes[-1].shape.size else None
 
 
 def given_names(

@@ -16,9 +16,10 @@ from .errors import DarkparseError
 from .graph import Graph
 from .images import Placement, letterbox, resize
 from .layout import Header
-from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network, read_files, run_files
+from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network, run_files
 from .network import Network
 from .registry import Predictions
+from .sources import open_files
 
 RESIZES = ("auto", "stretch", "letterbox")
 FITTINGS = {False: resize, True: letterbox}  # by whether images keep their proportions
@@ -102,7 +103,7 @@ class Model(Runner):
 
 def load(
     cfg: str | Path,
-    weights: str | Path,
+    weights: str | Path = "",
     *,
     names: str | Path | None = None,
     data: str | Path | None = None,
@@ -113,11 +114,11 @@ def load(
     precision: str = "fp32",
     strict: bool = False,
 ) -> Model:
-    """A model from a cfg and its weights.
+    """A model from a cfg and its weights, or from one file that holds both.
 
     Args:
-        cfg: a file, or the name of a cfg that comes with darkparse
-        weights: a .weights file that fits it exactly
+        cfg: a file, or the name of a cfg that comes with darkparse; or a .pt or .safetensors of darkparse convert
+        weights: a .weights file that fits it exactly; none for a .pt or .safetensors
         names, data: a .names file, or a .data file that names one; else one is looked for
         width, height: another size of the network's input than the cfg's, px
         resize: "stretch", "letterbox", or "auto": as the cfg's letter_box says, else as who wrote the weights does
@@ -131,10 +132,11 @@ def load(
         DarkparseError: there is no such device, or not enough memory
     """
     check_choice("resize", resize, RESIZES)
-    graph = read_files(cfg, weights, width=width, height=height, strict=strict)
+    files = open_files(cfg, weights, width=width, height=height, strict=strict)
+    graph = files.graph
     check_detector(graph)
-    network, header, notes = load_network(graph, weights, device, precision)
-    found, source = names_for(graph, names, data)
+    network, header, notes = load_network(files, device, precision)
+    found, source = names_for(graph, names, data, files.names)
     keeps_proportions, why = choose_resize(resize, graph, header)
     model = Model(network, header, found, keeps_proportions)
     model.notes = [f"resize: {why}", f"names: {source}", *notes]

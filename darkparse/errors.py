@@ -5,7 +5,7 @@ DarkparseError
 │   ├── UnknownSection    no layer is registered under this name
 │   ├── OptionError       one option of one section
 │   └── GraphError        a layer names a layer, or a shape, that cannot be
-├── WeightsError          the bytes of a .weights file do not fit the network
+├── WeightsError          the bytes of a .weights file or a checkpoint do not fit the network
 │   ├── NotWeights        the file is something else (a web page, a zip, ...)
 │   ├── Truncated         it ends too early
 │   └── Trailing          it goes on after the last layer
@@ -81,7 +81,7 @@ class GraphError(CfgError):
 
 
 class WeightsError(DarkparseError):
-    """The bytes of a .weights file do not fit the network."""
+    """The bytes of a .weights file, or of a .pt or .safetensors that holds a model, do not fit the network."""
 
 
 class NotWeights(WeightsError):

@@ -13,9 +13,10 @@ import torch
 from .errors import DarkparseError, GraphError
 from .graph import Graph, Node
 from .layers.softmax import COLDEST, Softmax
-from .loading import check_numbers, load_network, read_files
+from .loading import check_numbers, load_network
 from .network import Network
 from .registry import Shape
+from .sources import open_files
 
 BYTES = 256
 LEAST = 1e-4  # src/rnn.c test_char_rnn: what is less likely never comes
@@ -80,17 +81,16 @@ def draw(likely: np.ndarray, rng: np.random.Generator) -> int:
 
 def load_writer(
     cfg: str | Path,
-    weights: str | Path,
+    weights: str | Path = "",
     *,
     temperature: float = TEMPERATURE,
     device: str = "auto",
     strict: bool = False,
 ) -> Writer:
-    """A writer from the cfg of a character RNN and its weights.
+    """A writer from the cfg of a character RNN and its weights, or from one file that holds both.
 
     Args:
-        cfg: a file, or the name of a cfg that comes with darkparse; its batch and time_steps have no effect
-        weights: a .weights file that fits it exactly
+        cfg, weights: as for `darkparse.load`; batch and time_steps of the cfg have no effect
         temperature: above 0; below 1 the likely gets likelier, above 1 the unlikely.  In place of the cfg's own
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", "mps"
         strict: take oddities of the cfg for errors
@@ -101,9 +101,9 @@ def load_writer(
     """
     if not (temperature >= COLDEST and math.isfinite(temperature)):
         raise DarkparseError(f"temperature: expected a number of at least {COLDEST}, got {temperature}")
-    graph = read_files(cfg, weights, width=None, height=None, strict=strict)
-    check_characters(graph)
-    network, _, notes = load_network(with_temperature(graph, temperature), weights, device, "fp32")
+    files = open_files(cfg, weights, strict=strict)
+    check_characters(files.graph)
+    network, _, notes = load_network(files._replace(graph=with_temperature(files.graph, temperature)), device, "fp32")
     return Writer(network, notes)
 
 

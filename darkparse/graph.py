@@ -1,7 +1,7 @@
 """Sections -> a checked graph: every layer placed, its sources absolute, its shape known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -49,12 +49,18 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A checked network without parameters."""
+    """A checked network without parameters; sections: what it was made of."""
 
     file: str
     net: Net
     dialect: Dialect
     nodes: tuple[Node, ...]
+    sections: tuple[Section, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What the class trees and maps say that options of the cfg name, by these names."""
+        return dict(self.sections[0].companions.texts) if self.sections else {}
 
     @cached_property
     def heads(self) -> tuple[tuple[int, HeadDef], ...]:
@@ -127,9 +133,18 @@ def read_graph(
         CfgError: the text, an option or a shape is wrong; says file, line, section and option
         DarkparseError: the file cannot be read
     """
-    sections = read_cfg(path, complain)
-    if width or height:
-        check_stride(sections, width, height)
+    return from_sections(read_cfg(path, complain), width=width, height=height, dialect=dialect, complain=complain)
+
+
+def from_sections(
+    sections: Sequence[Section], *, width: int | None, height: int | None, dialect: Dialect, complain: Complain
+) -> Graph:
+    """The network of `sections`, at a size that suits it; see `read_graph`."""
+    own = sections[0].entries
+    asked = {"width": width, "height": height}
+    others = {name: size for name, size in asked.items() if name not in own or own[name].value != str(size)}
+    if any(others.values()):
+        check_stride(sections, others.get("width"), others.get("height"))
     return resolve(sections, width=width, height=height, dialect=dialect, complain=complain)
 
 
@@ -170,7 +185,7 @@ def resolve(
         nodes.append(place(index, part, define(part, dialect, complain), nodes, net.shape))
         for oddity in nodes[-1].layer.oddities():
             complain(OddValue, oddity, part.where())
-    return Graph(head.file, net, dialect, aware_of_readers(nodes))
+    return Graph(head.file, net, dialect, aware_of_readers(nodes), tuple(sections))
 
 
 def place(index: int, part: Section, layer: LayerDef, before: Sequence[Node], image: Shape) -> Node:

@@ -1,4 +1,4 @@
-"""What is in a .weights file."""
+"""What is in a .weights file, or in a checkpoint."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from .errors import DarkparseError, WeightsError, ignore
 from .graph import Graph, read_graph
 from .inputs import cfgs_in
-from .layout import FLOAT, fit, layout, read_header
+from .layout import FLOAT, Header, fit, layout, read_header
 
 
 def head(path: str | Path) -> Iterator[str]:
@@ -21,8 +21,36 @@ def head(path: str | Path) -> Iterator[str]:
     floats, rest = divmod(size - header.size, FLOAT)
     yield f"{path}: {size:,} bytes"
     yield f"version {header.version}: {header.writer}; header of {header.size} bytes"
-    yield f"seen {header.seen:,} images ({header.seen // 64:,} batches of 64)"
+    yield seen(header)
     yield f"{floats:,} floats" + (f" and {rest} bytes that are none" if rest else "")
+
+
+def seen(header: Header) -> str:
+    """How many images it was trained on."""
+    return f"seen {header.seen:,} images ({header.seen // 64:,} batches of 64)"
+
+
+def in_checkpoint(path: str | Path, cfg: str | Path = "") -> Iterator[str]:
+    """What `head` and `tensors` say, of a .pt or .safetensors.
+
+    Args:
+        cfg: one that should be the one in it
+    Raises:
+        WeightsError: it is damaged, or holds another cfg
+    """
+    from .sources import read_source
+    from .weights import tensors as tensors_of
+    from .weights import to_file
+
+    source = read_source(cfg, path)
+    graph, header = source.graph, source.header
+    yield f"{path}: {Path(path).stat().st_size:,} bytes"
+    yield f"version {header.version}: {header.writer}"
+    yield seen(header)
+    parts = [f"{len(graph.nodes)} layers", f"{len(source.names)} names", *source.files]
+    yield f"{graph.parameters:,} floats; a cfg of {', '.join(parts)}"
+    for slot, tensor in tensors_of(source.network):
+        yield f"{slot!s:48s} {describe(to_file(slot, tensor), slot.stored.shape)}"
 
 
 def tensors(path: str | Path, graph: Graph) -> Iterator[str]:

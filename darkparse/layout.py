@@ -17,7 +17,7 @@ from .dialect import ALEXEYAB, PJREDDIE, Dialect
 from .errors import NotWeights, OddHeader, Trailing, Truncated, WeightsError
 from .graph import Graph, Node
 from .guard import note_read
-from .kinds import recognise
+from .kinds import CHECKPOINTS, recognise
 from .registry import Stored
 
 FLOAT = 4  # bytes
@@ -121,7 +121,8 @@ def read_header(path: str | Path) -> Header:
         raise WeightsError(f"{path}: {getattr(why, 'strerror', None) or why}") from None
     note_read(path)
     if other := mistaken(first):
-        raise NotWeights(f"{path}: {other}; expected Darknet's .weights format")
+        hint = ", which darkparse convert makes" if other in CHECKPOINTS else ""
+        raise NotWeights(f"{path}: {other}; expected Darknet's .weights format{hint}")
     if len(first) < 16:
         raise Truncated(f"{path}: {len(first)} bytes; expected a header of 16 or 20 and then the weights")
     major, minor, revision = struct.unpack_from("<3i", first)

@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import weights as weights_file
-from .data import find_cfg
 from .dataset.reader import Fitting, Reader, Ready
 from .deploy import deploy
-from .errors import DarkparseError, ImageError, refuse, warn
-from .graph import Graph, read_graph
-from .layout import Header, read_header
-from .network import Network, check_memory, empty_network
+from .errors import DarkparseError, ImageError
+from .graph import Graph
+from .layout import Header
+from .network import Network, check_memory
+from .sources import Files
 
 Image = str | Path | np.ndarray
 Images = Sequence[Path] | Sequence[np.ndarray] | list[str] | tuple[str, ...] | list[Image] | tuple[Image, ...]
@@ -87,18 +86,6 @@ class Runner:
         return outputs
 
 
-def read_files(cfg: str | Path, weights: str | Path, *, width: int | None, height: int | None, strict: bool) -> Graph:
-    """The network of a cfg, or of one that comes with darkparse, as the writer of the weights means it.
-
-    Raises:
-        CfgError: the cfg is wrong
-        WeightsError: the weights are none
-    """
-    dialect = read_header(weights).dialect
-    complain = refuse if strict else warn
-    return read_graph(find_cfg(str(cfg)), width=width, height=height, dialect=dialect, complain=complain)
-
-
 class Loaded(NamedTuple):
     """A deployed network with its weights."""
 
@@ -107,20 +94,19 @@ class Loaded(NamedTuple):
     notes: list[str]  # on what the file does not hold
 
 
-def load_network(graph: Graph, weights: str | Path, device: str, precision: str) -> Loaded:
-    """The network of `graph`, on its device.
+def load_network(files: Files, device: str, precision: str) -> Loaded:
+    """The network that files hold, on its device.
 
     Raises:
         WeightsError: the weights do not fit
         DarkparseError: there is no such device, or not enough memory
     """
     check_choice("precision", precision, PRECISIONS)
-    network = empty_network(graph)
+    network, header, random = files.build()
     notes = []
-    if random := [str(node.index) for node in graph.nodes if node.layer.dontload and node.tensors]:
-        network = Network(graph)
-        notes = [f"random: layers {', '.join(random)} have dontload=1, so their weights are random numbers"]
-    header, _ = weights_file.load(network, weights)
+    if random:
+        layers = ", ".join(str(index) for index in random)
+        notes = [f"random: layers {layers} have dontload=1, so their weights are random numbers"]
     return Loaded(on_device(network, choose_device(device), precision), header, notes)
 
 

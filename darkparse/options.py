@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, field, fields
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from .cfg import Section
+from .cfg import Companions, Section
 from .errors import Complain, Location, OddValue, OptionError, UnusedOption, brief, warn
 
 T = TypeVar("T")
-Reader = Callable[[str, Path], Any]
+Reader = Callable[[str, Companions], Any]
 
 _INTEGER = re.compile(r"[+-]?[0-9]+(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?f?", re.ASCII | re.IGNORECASE)
@@ -36,7 +35,7 @@ def option(
         name: its name in the cfg, where Python forbids it
         least, most: bounds, themselves allowed (of a list: of each value)
         choices: the values allowed
-        read: how its text is read (text, folder of the cfg), where its type does not say
+        read: how its text is read (text, the files beside the cfg), where its type does not say
     """
     rule = {"name": name, "least": least, "most": most, "choices": tuple(choices), "read": read}
     return field(default=default, metadata=rule)
@@ -86,7 +85,7 @@ def _declared(cls: type) -> tuple[tuple[Field[Any], Any], ...]:
     return tuple((f, hints[f.name]) for f in fields(cls))
 
 
-def _integer(text: str, _: Path) -> int:
+def _integer(text: str, _: object) -> int:
     if not _INTEGER.fullmatch(text):
         raise ValueError
     digits = text.partition(".")[0]
@@ -95,22 +94,22 @@ def _integer(text: str, _: Path) -> int:
     return int(digits)
 
 
-def _number(text: str, _: Path) -> float:
+def _number(text: str, _: object) -> float:
     if not _NUMBER.fullmatch(text) or not math.isfinite(value := float(text.rstrip("fF"))):
         raise ValueError
     return value
 
 
-def _flag(text: str, folder: Path) -> bool:
-    return _integer(text, folder) != 0
+def _flag(text: str, files: object) -> bool:
+    return _integer(text, files) != 0
 
 
-def _word(text: str, _: Path) -> str:
+def _word(text: str, _: object) -> str:
     return text
 
 
 def _several(one: Reader) -> Reader:
-    return lambda text, folder: tuple(one(part, folder) for part in text.split(",") if part)
+    return lambda text, files: tuple(one(part, files) for part in text.split(",") if part)
 
 
 _READERS: dict[Any, tuple[str, Reader]] = {
@@ -132,7 +131,7 @@ def _read(section: Section, name: str, kind: Any, rule: Any, complain: Complain)
     if "," in text and "" in text.split(",") and kind in (tuple[int, ...], tuple[float, ...]):
         complain(OddValue, "a comma without a value; Darknet would read a 0 there", where)
     try:
-        value = reader(text, Path(section.file).parent)
+        value = reader(text, section.companions)
     except ValueError as why:
         raise OptionError(str(why) or f"expected {expected}, got {brief(text)}", where) from None
     _check(value, expected, rule, where)

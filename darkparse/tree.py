@@ -1,14 +1,12 @@
 """The class trees of YOLO9000: which class is a kind of which."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from .cfg import read_lines
-from .errors import DataError, brief
+from .cfg import Companions
+from .errors import brief
 
 NOT_MEANT = -1234.0  # src/utils.h SECRET_NUM: in a truth, a class whose group it does not tell of
 
@@ -65,22 +63,21 @@ class Tree:
         return child
 
 
-def read_tree(text: str, folder: Path) -> Tree:
+def read_tree(name: str, companions: Companions) -> Tree:
     """The tree in the file that the option `tree=` names.
 
     Args:
-        text: the file's name: from the working folder, the cfg's, or the one above it
-        folder: the cfg's folder
+        companions: where it is
     Raises:
         ValueError: the file is missing, or a line is not `name parent`
     Source: src/tree.c read_tree (AlexeyAB 59596d7)
     """
-    path = find_file(text, folder)
+    path, lines = _lines(name, companions)
     names: list[str] = []
     parents: list[int] = []
     groups: list[int] = []
-    for number, line in enumerate(_lines(path), 1):
-        name, parent = _node(line, number, path)
+    for number, line in enumerate(lines, 1):
+        node, parent = _node(line, number, path)
         if not -1 <= parent < len(names):
             raise ValueError(f"{path}:{number}: parent {parent} is not an earlier line")
         if parents and parent != parents[-1] and parent in parents:
@@ -89,47 +86,33 @@ def read_tree(text: str, folder: Path) -> Tree:
             groups.append(groups[-1] + 1 if groups else 0)
         else:
             groups.append(groups[-1])
-        names.append(name)
+        names.append(node)
         parents.append(parent)
     if not names or parents[0] != -1:
         raise ValueError(f"{path}: expected a tree, a line 'name parent' for each class")
     return Tree(tuple(names), tuple(parents), tuple(groups))
 
 
-def read_map(text: str, folder: Path) -> tuple[int, ...]:
+def read_map(name: str, companions: Companions) -> tuple[int, ...]:
     """The node of the tree for each class of a data set, from the file that `map=` names.
 
     Raises:
         ValueError: the file is missing, or a line is not a number
     Source: src/utils.c read_map (AlexeyAB 59596d7)
     """
-    path = find_file(text, folder)
+    path, lines = _lines(name, companions)
     try:
-        return tuple(int(line) for line in _lines(path))
+        return tuple(int(line) for line in lines)
     except ValueError:
         raise ValueError(f"{path}: expected a number on each line") from None
 
 
-def find_file(name: str, folder: Path) -> Path:
-    """The file `name`, seen from the working folder, from `folder`, or from the one above it.
-
-    Raises:
-        ValueError: it is in none of them
-    """
-    for place in (Path(name), folder / name, folder.parent / name):
-        if os.path.isfile(place):  # False, too, where no file can have such a name
-            return place
-    raise ValueError(f"no file {name!r} here, in {folder} or above it")
+def _lines(name: str, companions: Companions) -> tuple[str, list[str]]:
+    place, text = companions.read(name)
+    return place, [line.strip() for line in text.split("\n") if line.strip()]
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return [line for line in read_lines(path, DataError) if line]
-    except DataError as why:
-        raise ValueError(str(why)) from None
-
-
-def _node(line: str, number: int, path: Path) -> tuple[str, int]:
+def _node(line: str, number: int, path: str) -> tuple[str, int]:
     try:
         name, parent = line.split()
         return name, int(parent)

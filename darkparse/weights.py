@@ -139,11 +139,15 @@ def start_counters(network: Network) -> None:
             owner.num_batches_tracked = torch.zeros((), dtype=torch.long)
 
 
-def save(network: Network, path: str | Path, header: Header, *, layers: int | None = None) -> None:
+def save(
+    network: Network, path: str | Path, header: Header, *, layers: int | None = None, loading: bool = False
+) -> None:
     """Write a .weights file, of the first `layers` layers if given.
 
     The file appears whole or not at all.
 
+    Args:
+        loading: leave out what `dontload` and `dontloadscales` say is not in the file, which Darknet writes
     Raises:
         WeightsError: it cannot be written
     Source: src/parser.c save_weights_upto (AlexeyAB 59596d7)
@@ -153,9 +157,9 @@ def save(network: Network, path: str | Path, header: Header, *, layers: int | No
         raise WeightsError(f"{path}: {what}")
     with writing(path, WeightsError) as file:
         file.write(header.pack())
-        for slot, tensor in tensors(network):
+        for slot in layout(network.graph, loading=loading):
             if layers is None or slot.node.index < layers:
-                file.write(to_file(slot, tensor).data)
+                file.write(to_file(slot, tensor_of(network, slot)).data)
 
 
 def tensors(network: Network) -> Iterator[tuple[Slot, Tensor]]:

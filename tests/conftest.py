@@ -34,6 +34,17 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def opencv4() -> Path:
+    """A folder with OpenCV 4 alone; see benchmarks/opencv4.py."""
+    from opencv4 import VERSION, CannotInstall, opencv4
+
+    try:
+        return opencv4()
+    except (CannotInstall, OSError) as reason:
+        pytest.skip(f"opencv-python {VERSION} cannot be installed: {reason}")
+
+
 @pytest.fixture
 def cfg(tmp_path: Path):
     """Writes a cfg file and gives its path."""

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 import darkparse
 from conftest import ROOT
+from darkparse.cfg import Companions
 from darkparse.classify import best, crop, walk
 from darkparse.cli import main
 from darkparse.graph import read_graph
@@ -167,7 +168,7 @@ def test_of_equal_scores_the_first_comes_first_and_what_is_no_number_not_at_all(
 )
 def test_walk_down_the_tree(tmp_path: Path, scores: tuple[float, ...], hier: float, node: str) -> None:
     (tmp_path / "x.tree").write_text(TREE)
-    tree = read_tree("x.tree", tmp_path)
+    tree = read_tree("x.tree", Companions(tmp_path))
     assert NAMES[walk(tree, np.array(scores, dtype=np.float32), hier)] == node
 
 

@@ -206,7 +206,8 @@ FILES = {
     ),
     "zip": (
         b"PK\3\4" + bytes(60),
-        "{weights}: a zip archive or a PyTorch checkpoint (.pt); expected Darknet's .weights format",
+        "{weights}: a zip archive or a PyTorch checkpoint (.pt); expected Darknet's .weights format, which darkparse "
+        "convert makes",
     ),
     "cfg": (NET.encode(), "{weights}: a cfg file; expected Darknet's .weights format"),
     "header-alone": (HEADER[:12], "{weights}: 12 bytes; expected a header of 16 or 20 and then the weights"),

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from darkparse.cfg import Entry, Section
+from darkparse.cfg import Companions, Entry, Section
 from darkparse.errors import OddValue, OptionError, UnusedOption, refuse
 from darkparse.options import ignored, option, read_options, unsupported
 
 
-def read_square(text: str, folder: Path) -> int:
+def read_square(text: str, files: Companions) -> int:
     if text == "bad":
-        raise ValueError(f"no square of {text!r} in {folder.name}")
+        raise ValueError(f"no square of {text!r} in {files.folder}")
     return int(text) ** 2
 
 
@@ -41,7 +41,7 @@ class Needy:
 
 def part(cls=Example, **texts: str) -> Section:
     entries = {key.rstrip("_"): Entry(text, line) for line, (key, text) in enumerate(texts.items(), 2)}
-    return Section("thing", "here/net.cfg", 1, entries)
+    return Section("thing", "here/net.cfg", 1, entries, Companions(Path("here")))
 
 
 def read(name, text):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from .. import inputs
+from ..checkpoint import is_checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,7 +30,7 @@ _NETWORK = (
     click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", **SHOWN),
 )
 _IMAGES = (
-    click.argument("files", nargs=-1, required=True, metavar="CFG WEIGHTS IMAGE..."),
+    click.argument("files", nargs=-1, required=True, metavar="CFG WEIGHTS | MODEL IMAGE..."),
     click.option("--names", help="File with the names of the classes."),
     click.option("--data", help=".data file that names it."),
     click.option("--batch", default=1, type=click.IntRange(1, 65536), help="Images at a time.", **SHOWN),
@@ -70,11 +71,17 @@ class Files(NamedTuple):
 
 
 def sort_out(files: tuple[str, ...], options: dict[str, object]) -> Files:
-    """The cfg, the weights and the images among the arguments; a .data or .names file goes to its option."""
+    """The cfg, the weights and the images among the arguments; a .data or .names file goes to its option.
+
+    A checkpoint is the weights, and needs no cfg.
+    """
     cfg, weights, others = by_suffix(files, options)
-    cfg, weights = (one or (others.pop(0) if others else "") for one in (cfg, weights))
+    if not is_checkpoint(weights):
+        cfg, weights = (one or (others.pop(0) if others else "") for one in (cfg, weights))
     if not weights:
-        raise click.UsageError("expected a .cfg and its .weights")
+        raise click.UsageError("expected a .cfg and its .weights, or one .pt or .safetensors")
+    if second := next((name for name in others if holds_weights(name)), ""):
+        raise click.UsageError(f"expected one file of weights, got {weights} and {second}")
     if not others:
         raise click.UsageError("no image given; expected files, folders, patterns, a .txt list, or -")
     images: Iterable[str] = inputs.images(others, sys.stdin)
@@ -101,13 +108,18 @@ def by_suffix(files: Sequence[str], options: dict[str, Any]) -> tuple[str, str, 
         else:
             options[key] = name
     cfg = next((name for name in rest if name.lower().endswith(".cfg")), "")
-    weights = next((name for name in rest if is_weights(name)), "")
+    weights = next((name for name in rest if holds_weights(name)), "")
     return cfg, weights, [name for name in rest if name not in (cfg, weights)]
 
 
 def is_weights(name: str) -> bool:
     """Whether a file is named as weights are."""
     return name.lower().endswith((".weights", ".backup")) or re.search(r"\.conv\.\d+$", name) is not None
+
+
+def holds_weights(name: str) -> bool:
+    """Whether a file is named as weights are, or as a checkpoint is, which holds some."""
+    return is_weights(name) or is_checkpoint(name)
 
 
 def for_loading(options: dict[str, object]) -> dict[str, Any]:

@@ -43,8 +43,9 @@ TOP = 5  # classes
 def classify(files: tuple[str, ...], **options: Any) -> None:
     """Say which classes images show; or, with --valid, how often that is right.
 
-    CFG, WEIGHTS, a .data or .names file and images may come in any order.  An IMAGE is a file, a folder, a pattern,
-    a .txt list, or - for names on standard input.  Exit status 1 if an image could not be read.
+    CFG, WEIGHTS, a .data or .names file and images may come in any order; MODEL is one .pt or .safetensors in place of
+    both.  An IMAGE is a file, a folder, a pattern, a .txt list, or - for names on standard input.  Exit status 1 if an
+    image could not be read.
 
     With --valid, the images are those of valid= of the .data file, or else of train=, and what they show is the first
     name in their path.  Prints how often the first of the guesses is right, and one of the first --top.
@@ -81,7 +82,7 @@ def validate(files: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError(f"{unfit[0]} does not go with --valid")
     if options["resize"] not in {"auto", "crop"}:
         raise click.UsageError("--valid takes the middle of each image, as Darknet does; expected no other --resize")
-    path, cfg, weights = sort_out_training((options["valid"], *files))
+    path, cfg, weights = sort_out_training((options["valid"], *files), alone=True)
     if weights is None:
         raise click.UsageError("expected a .cfg and its .weights")
     data = read_data(path)

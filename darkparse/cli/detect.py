@@ -29,9 +29,9 @@ from .results import Results, Wanted
 def detect(files: tuple[str, ...], **options: object) -> None:
     """Detect objects in images.
 
-    CFG, WEIGHTS, a .data or .names file and images may come in any order.  An IMAGE is a file, a folder, a pattern,
-    a .txt list, or - for names on standard input.  One image is drawn to predictions.jpg in the working folder, several
-    with --out.  Exit status 1 if an image could not be read.
+    CFG, WEIGHTS, a .data or .names file and images may come in any order; MODEL is one .pt or .safetensors in place of
+    both.  An IMAGE is a file, a folder, a pattern, a .txt list, or - for names on standard input.  One image is drawn
+    to predictions.jpg in the working folder, several with --out.  Exit status 1 if an image could not be read.
     """
     given = sort_out(files, options)
     if options["letter_box"]:

@@ -22,7 +22,7 @@ Sample = TypeVar("Sample")
 One_co = TypeVar("One_co", covariant=True)
 
 evaluation_command = adding(
-    click.argument("files", nargs=-1, required=True, metavar="DATA CFG WEIGHTS"),
+    click.argument("files", nargs=-1, required=True, metavar="DATA CFG WEIGHTS | DATA MODEL"),
     click.option("--valid-list", help="List of images, or folder, in place of the one that DATA names."),
     click.option("--batch", default=8, type=click.IntRange(1, 65536), help="Images at a time.", **SHOWN),
     click.option("--workers", type=click.IntRange(0), help="Processes that read images.  [default: one a core]"),
@@ -55,11 +55,11 @@ def sort_out(files: tuple[str, ...], options: dict[str, Any]) -> Given:
     from ..data import read_data
 
     share_cores()
-    data, cfg, weights = sort_out_training(files)
+    data, cfg, weights = sort_out_training(files, alone=True)
     if weights is None:
         raise click.UsageError(f"expected a .data file, a .cfg and its .weights, got {' '.join(files)}")
-    listed = [options["valid_list"]] if options["valid_list"] else []
-    return Given(read_data(data), cfg, weights, [data, cfg, weights, *listed])
+    known = [data, cfg, weights, options["valid_list"]]
+    return Given(read_data(data), cfg, weights, [file for file in known if file])
 
 
 def opened(given: Given, fit: Fit, options: dict[str, Any]) -> Model:

@@ -1,28 +1,35 @@
 """darkparse inspect, partial and download: .weights files."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from ..checkpoint import is_checkpoint
 from ..data import find_cfg
 from ..graph import read_graph
-from ..inspection import fitting, head, tensors
+from ..inspection import fitting, head, in_checkpoint, tensors
 
 
 @click.command()
 @click.argument("weights")
 @click.argument("cfg", required=False)
 def inspect(weights: str, cfg: str | None) -> None:
-    """Show what a .weights file holds, and whether it fits CFG (or which cfgs of a folder)."""
-    for line in head(weights):
+    """Show what a .weights file holds, and whether it fits CFG (or which cfgs of a folder); or what a .pt or
+    .safetensors holds.
+    """
+    for line in in_checkpoint(weights, cfg or "") if is_checkpoint(weights) else in_weights(weights, cfg):
         click.echo(line)
+
+
+def in_weights(weights: str, cfg: str | None) -> Iterator[str]:
+    """Of a .weights file."""
+    yield from head(weights)
     if cfg and Path(cfg).is_dir():
-        rows = fitting(weights, cfg)
-    else:
-        rows = tensors(weights, read_graph(find_cfg(cfg))) if cfg else iter(())
-    for line in rows:
-        click.echo(line)
+        yield from fitting(weights, cfg)
+    elif cfg:
+        yield from tensors(weights, read_graph(find_cfg(cfg)))
 
 
 @click.command()

@@ -10,8 +10,8 @@ ABOVE_0 = click.FloatRange(0, min_open=True)
 
 
 @click.command()
-@click.argument("cfg")
-@click.argument("weights")
+@click.argument("cfg", metavar="CFG")
+@click.argument("weights", default="", metavar="[WEIGHTS]")
 @click.option("--seed-text", "-seed", default="\n\n", help="Text that it goes on from.  [default: two line ends]")
 @click.option("--length", "-len", default=1000, show_default=True, type=click.IntRange(0), help="Bytes to add.")
 @click.option(
@@ -33,6 +33,7 @@ def generate(
 ) -> None:
     """Write text with a character RNN: the seed text, LENGTH more bytes, and a line end.
 
+    In place of CFG and WEIGHTS there may be one .pt or .safetensors.
     The bytes go to stdout as the network gives them, whether they are UTF-8 or not.  The same --rng-seed gives the
     same text, but not Darknet's of that -srand: its random numbers are its C library's.
     """

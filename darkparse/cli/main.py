@@ -12,6 +12,7 @@ from ..errors import DarkparseError, DarkparseWarning
 from .anchors import anchors
 from .check import check
 from .classify import classify
+from .convert import convert
 from .dataset import dataset
 from .detect import detect
 from .doctor import doctor
@@ -58,6 +59,7 @@ def main() -> None:
 for command in (
     detect,
     classify,
+    convert,
     train,
     dataset,
     summary,

@@ -2,6 +2,7 @@
 
 import click
 
+from .. import checkpoint
 from ..data import find_cfg
 from ..errors import refuse, warn
 from ..graph import read_graph
@@ -15,6 +16,7 @@ from ..summary import table
 @click.option("--strict", is_flag=True, help="Unknown and repeated options are errors.")
 def summary(cfg: str, width: int | None, height: int | None, strict: bool) -> None:
     """Print Darknet's table of a network: layers, sizes, BFLOPs, parameters, bytes of its weights."""
-    graph = read_graph(find_cfg(cfg), width=width, height=height, complain=refuse if strict else warn)
+    read = checkpoint.read_graph if checkpoint.is_checkpoint(cfg) else read_graph
+    graph = read(find_cfg(cfg), width=width, height=height, complain=refuse if strict else warn)
     for line in table(graph):
         click.echo(line)

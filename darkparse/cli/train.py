@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from ..checkpoint import is_checkpoint
 from .arguments import SHOWN, by_suffix
 
 CLEAR = "\r\x1b[K"  # the line of progress that stands there
@@ -42,12 +43,19 @@ def train(files: tuple[str, ...], **options: object) -> None:
     run(data, cfg, weights, options)
 
 
-def sort_out(files: tuple[str, ...]) -> tuple[str, str, str | None]:
-    """The .data file, the cfg and the weights among the arguments."""
+def sort_out(files: tuple[str, ...], *, alone: bool = False) -> tuple[str, str, str | None]:
+    """The .data file, the cfg and the weights among the arguments.
+
+    Args:
+        alone: whether a checkpoint needs no cfg
+    """
     options: dict[str, str] = {"data": ""}
     cfg, weights, others = by_suffix(files, options)
-    data, cfg, weights = (one or (others.pop(0) if others else "") for one in (options["data"], cfg, weights))
-    if not data or not cfg or others:
+    alone = alone and is_checkpoint(weights)
+    data = options["data"] or (others.pop(0) if others else "")
+    if not alone:
+        cfg, weights = (one or (others.pop(0) if others else "") for one in (cfg, weights))
+    if not data or not (cfg or alone) or others:
         raise click.UsageError(f"expected a .data file, a .cfg and perhaps .weights, got {' '.join(files)}")
     return data, cfg, weights or None
 

@@ -20,8 +20,9 @@ from ..findings import is_bad
 from ..graph import Graph
 from ..images import Pixels
 from ..layout import Header, read_header
-from ..loading import choose_device, read_files
+from ..loading import choose_device
 from ..network import Network
+from ..sources import open_files
 from . import cfg_rules, file_rules, passes, pictures, run_rules, tensors, trial_rules
 from .diagnosis import Diagnosis
 from .picture_rules import FLAT, judge_picture
@@ -79,7 +80,7 @@ def read(cfg: str | Path, weights: str | Path, diagnosis: Diagnosis) -> Graph | 
     try:
         read_header(weights)
         rule, file = "cfg", find_cfg(str(cfg))
-        graph = read_files(file, weights, width=None, height=None, strict=False)
+        graph = open_files(file, weights).graph
         check_detector(graph)
     except DarkparseError as why:
         diagnosis.add([cfg_rules.of_error(why, rule, file)])

@@ -66,24 +66,53 @@ class XnorConvNormAct(ConvNormAct):
 
     def forward(self, x: Tensor) -> Tensor:
         """One batch."""
-        weight, bias, folded = self.conv.weight, self.conv.bias, False
-        if self.folds and isinstance(self.norm, nn.BatchNorm2d) and not self.training:
-            weight, bias = fold(weight, bias, self.norm)
-            folded = True
-        mean = weight.abs().mean((1, 2, 3), keepdim=True)
-        signs = torch.where(x > 0, 1.0, -1.0).to(x.dtype)
-        assert isinstance(self.conv.padding, tuple)
-        down, across = self.conv.padding
-        binary = torch.where(weight > 0, mean, -mean)
         if self.training:
-            signs, binary = straight_through(signs, F.hardtanh(x)), straight_through(binary, weight)
-        padded = F.pad(signs, (across, across, down, down), value=0.0 if self.training else self.border)
-        y = F.conv2d(padded, binary, bias, self.conv.stride, 0, self.conv.dilation, self.conv.groups)
-        result: Tensor = self.activation(y if folded else self.norm(y))
+            return self.train_step(x)
+        factor, shift, weight = self.affine()
+        padded = self.padded(signs(x), self.border)
+        y = F.conv2d(padded, weight, None, self.conv.stride, 0, self.conv.dilation, self.conv.groups)
+        result: Tensor = self.activation(y * factor + shift)
         return result
 
+    def affine(self) -> tuple[Tensor, Tensor, Tensor]:
+        """For inference: by what sums of signs are multiplied, what is added, `(filters, 1, 1)` each, and the signs.
 
-def fold(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+        The sums are integers, the same in whatever order they are made.
+        """
+        norm = self.norm if isinstance(self.norm, nn.BatchNorm2d) else None
+        weight, shift = self.conv.weight, self.conv.bias
+        if norm is not None and self.folds:
+            weight, shift = fold(weight, shift, norm)
+        factor = weight.abs().mean((1, 2, 3), keepdim=True)
+        if norm is not None and not self.folds:
+            factor, shift = fold(factor, shift, norm)
+        assert shift is not None
+        return factor[:, 0], shift[:, None, None], signs(weight)
+
+    def train_step(self, x: Tensor) -> Tensor:
+        """One batch in training."""
+        conv = self.conv
+        mean = conv.weight.abs().mean((1, 2, 3), keepdim=True)
+        weight = straight_through(signs(conv.weight) * mean, conv.weight)
+        padded = self.padded(straight_through(signs(x), F.hardtanh(x)), 0.0)
+        y: Tensor = self.activation(
+            self.norm(F.conv2d(padded, weight, conv.bias, conv.stride, 0, conv.dilation, conv.groups))
+        )
+        return y
+
+    def padded(self, x: Tensor, value: float) -> Tensor:
+        """`x` with a border of `value`."""
+        assert isinstance(self.conv.padding, tuple)
+        down, across = self.conv.padding
+        return F.pad(x, (across, across, down, down), value=value)
+
+
+def signs(x: Tensor) -> Tensor:
+    """1 above 0, else -1."""
+    return torch.where(x > 0, 1.0, -1.0).to(x.dtype)
+
+
+def fold(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Weights and biases of a convolution that does what it and `norm` do; the factors are computed in float64.
 
     Source: src/network.c fuse_conv_batchnorm (AlexeyAB 59596d7)

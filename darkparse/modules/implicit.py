@@ -23,4 +23,4 @@ class Constant(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to `(B, filters, atoms, 1)`."""
-        return self.weight[None, :, :, None].expand(len(x), -1, -1, -1)
+        return self.weight[None, :, :, None].expand(x.shape[0], -1, -1, -1)

@@ -31,5 +31,5 @@ class LocallyConnected(nn.Module):
         """`(B, C, H, W)` to `(B, filters, h, w)`."""
         patches = F.unfold(x, self.size, padding=self.pad, stride=self.stride)  # (B, C k k, L)
         y = torch.einsum("lnk,bkl->bnl", self.weight, patches)
-        result: Tensor = self.activation(y.reshape(len(x), *self.bias.shape) + self.bias)
+        result: Tensor = self.activation(y.reshape(x.shape[0], *self.bias.shape) + self.bias)
         return result

@@ -53,7 +53,7 @@ class DepthMaxPool(nn.Module):
         lowest = torch.finfo(x.dtype).min
         missing = -x.shape[1] % self.out_channels
         padded = F.pad(x, (0, 0, 0, 0, 0, missing), value=lowest)
-        return padded.reshape(len(x), -1, self.out_channels, *x.shape[2:]).max(1).values
+        return padded.reshape(x.shape[0], -1, self.out_channels, *x.shape[2:]).max(1).values
 
 
 def _sides(margin: int) -> list[int]:

@@ -36,4 +36,4 @@ class SoftmaxBy(nn.Module):
         scaled = x / self.layer.temperature
         if self.layer.tree:
             return softmax_by_group(self.layer.tree, scaled.flatten(1), 1).view_as(x)
-        return scaled.reshape(len(x), self.layer.groups, -1).softmax(2).view_as(x)
+        return scaled.reshape(x.shape[0], self.layer.groups, -1).softmax(2).view_as(x)

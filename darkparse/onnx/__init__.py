@@ -1,0 +1,1 @@
+"""A network as ONNX: built from the graph, and run by ONNX Runtime."""
