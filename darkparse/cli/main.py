@@ -12,6 +12,7 @@ from ..errors import DarkparseError, DarkparseWarning
 from .anchors import anchors
 from .check import check
 from .classify import classify
+from .compare import compare
 from .convert import convert
 from .dataset import dataset
 from .detect import detect
@@ -76,5 +77,6 @@ for command in (
     valid,
     recall,
     doctor,
+    compare,
 ):
     main.add_command(command)
