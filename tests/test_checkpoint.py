@@ -577,6 +577,18 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, form: str) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_device_is_written_to_and_stays_one(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"m.{form}"
+    path.symlink_to("/dev/full")
+    with pytest.raises(WeightsError) as why:
+        checkpoint.write(path, source(tmp_path, "detector"))
+    assert str(why.value) == f"{path}: No space left on device"
+    assert path.is_symlink()
+    assert path.is_char_device()
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_no_folder(tmp_path: Path, form: str) -> None:
     path = tmp_path / "nowhere" / f"m.{form}"

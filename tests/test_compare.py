@@ -3,6 +3,7 @@
 import json
 import random
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from click.testing import CliRunner, Result
 
 from conftest import ROOT, SHARED
 from darkparse import checkpoint, weights
+from darkparse.classification import Classification
 from darkparse.cli import main
-from darkparse.compare.comparison import Comparison
+from darkparse.compare.comparison import Comparison, Output
 from darkparse.compare.differences import Layers, difference
-from darkparse.compare.findings import Boxes, boxes, pairs
+from darkparse.compare.findings import Boxes, Classes, boxes, pairs
 from darkparse.compare.opening import open_both, open_side
 from darkparse.compare.run import compare, record
 from darkparse.compare.sides import Layer, Picture
@@ -391,6 +393,35 @@ def test_pairs_by_overlap_each_once() -> None:
     assert pairs(one, detections((1, 0.9, 0.3)), 0.5) == [(0, None), (1, None), (None, 0)]
 
 
+def test_nan_on_both_sides_is_told_of() -> None:
+    """It is no difference, but a network that gives NaN finds nothing."""
+    output, sound, broken = Output(("x", "x")), np.ones((1, 2, 2), np.float32), np.full((1, 2, 2), np.nan, np.float32)
+    output.add(sound, sound, "a")
+    assert str(output) == "output x: no difference"
+    output.add(broken, broken, "b")
+    assert str(output) == "output x: no difference, but both give NaN"
+    assert output.within(0)
+
+
+def test_classes_of_one_name_are_one_class() -> None:
+    """Networks of other classes have other numbers for a name, and other names for a number."""
+    one = detections((0, 0.9, 0.3), (1, 0.9, 0.7))  # a, b
+    other = replace(detections((0, 0.9, 0.3), (2, 0.9, 0.3), (1, 0.9, 0.7)), names=("c", "d", "a"))
+    assert pairs(one, other, 0.5) == [(0, 1), (1, None), (None, 0), (None, 2)]
+    assert pairs(other, one, 0.5) == [(1, 0), (0, None), (2, None), (None, 1)]
+    nameless = replace(other, names=("class_0", "class_1", "class_2"))
+    assert pairs(one, nameless, 0.5) == [(0, 0), (1, 2), (None, 1)]
+
+
+def test_scores_of_classes_of_one_name() -> None:
+    scores, labels = np.array([0.75, 0.25], np.float32), np.array([1, 0])
+    one = Classification(scores, labels, ("a", "b"))
+    other = Classification(scores, np.array([0, 1]), ("b", "a"))
+    assert (Classes("x", one, other, 0.0).score, Classes("x", one, other, 0.0).same) == (0.0, True)
+    renamed = Classification(scores, labels, ("c", "d"))
+    assert (Classes("x", one, renamed, 0.0).score, Classes("x", one, renamed, 0.0).same) == (1.0, False)
+
+
 def test_pairs_above_the_threshold_come_first() -> None:
     one, other = detections((0, 0.9, 0.3)), detections((0, 0.1, 0.3), (0, 0.9, 0.35))
     assert pairs(one, other, 0.25) == [(0, 1), (None, 0)]
@@ -628,6 +659,8 @@ def test_onnx_layer_by_layer(tail: str) -> None:
     assert len(found.layers.worst) == 39  # layer 32, a [route] to one layer, leaves no node
     assert len(only_boxes(found)[0].both) == 8
     assert len(found.outputs) == 2
+    own = "B: detections: not compared; detections are those of the heads' raw outputs"
+    assert (own in found.notes) == (tail == "nms")
     found = compared(["a.onnx"], as_onnx("b.onnx", (CFG, planted(change)), tail=tail))
     assert found.first == 30
     assert found.layers.worst[30].largest == pytest.approx(0.25, abs=1e-4)

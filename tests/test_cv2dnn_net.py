@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 
 import cv2
@@ -616,6 +617,24 @@ def test_times(made) -> None:
     assert 0 < times.sum() <= ticks + 1
     assert (times[[2, 14, 20]] > 0).all()  # leaky_1, yolo_8, yolo_13: the last layer of a section
     assert (times[[0, 1, 13]] == 0).all()
+
+
+def test_times_of_a_copy(made) -> None:
+    """A copy times its own layers, not those of the one that it was made from."""
+    net = cv2dnn.readNetFromDarknet(*made(BLOCKS))
+    net.setInput(image(1, 3, 8, 16))
+    net.forward()
+    before = net.getPerfProfile()[1]
+    copy = deepcopy(net)
+    copy.forward()
+    assert np.array_equal(net.getPerfProfile()[1], before)
+    assert (copy.getPerfProfile()[1][[2, 14, 20]] > 0).all()
+
+
+@pytest.mark.parametrize("nothing", ["", None, b""])
+def test_no_cfg(nothing) -> None:
+    with pytest.raises(cv2dnn.NetError, match="no cfg; expected a path or a buffer of one"):
+        cv2dnn.readNetFromDarknet(nothing, nothing)
 
 
 def test_targets_and_other_settings(made, monkeypatch: pytest.MonkeyPatch) -> None:

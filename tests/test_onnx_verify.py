@@ -1,6 +1,7 @@
 """A file is compared with the network that it was made of: in ONNX Runtime, and in OpenCV."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from darkparse.onnx.differences import difference, rows_difference
 from darkparse.onnx.session import Session
 from darkparse.onnx.thresholds import middle_of_gap
 from darkparse.onnx.trials import Trial, forward, resized
-from darkparse.onnx.verify import verify
+from darkparse.onnx.verify import compare, verify
 from darkparse.sources import Source
 
 onnx = pytest.importorskip("onnx")
@@ -252,3 +253,18 @@ def test_rows_in_another_order() -> None:
 def test_the_widest_gap() -> None:
     assert middle_of_gap(np.array([0.1, 0.9, 0.2, 0.3])) == pytest.approx(0.6)
     assert middle_of_gap(np.array([0.1]), 0.45) == 0.45
+
+
+@pytest.mark.parametrize(("gap", "rounding"), [(0.5, 3e-5), (1.3e-4, 3e-5), (1.1e-4, 0.0)])
+def test_more_than_rounding_makes_is_refused(gap: float, rounding: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("darkparse.onnx.verify.apart", lambda *_: (gap, rounding))
+    one = SimpleNamespace(trial=SimpleNamespace(size="1x3x32x32"))
+    with pytest.raises(DarkparseError, match=r"x\.onnx: engine on 1x3x32x32 differs from the network by"):
+        compare("x.onnx", "engine", [one], "raw")
+
+
+def test_what_rounding_makes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("darkparse.onnx.verify.apart", lambda *_: (1.1e-4, 3e-5))
+    one = SimpleNamespace(trial=SimpleNamespace(size="1x3x32x32"))
+    told = compare("x.onnx", "engine", [one], "raw")
+    assert told.lines == ["engine: on 1x3x32x32 off by 1.1e-04, where rounding alone makes 3.0e-05 in PyTorch"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotWeights, WeightsError, brief
 from ..files import writing
 from ..kinds import recognise
-from .contents import EXPECTED, MARK, Checkpoint, beginning, blaming, foreign, reason, understand
+from .contents import EXPECTED, MARK, Checkpoint, beginning, blaming, foreign, understand
 
 if TYPE_CHECKING:
     import torch
@@ -30,16 +30,13 @@ def write(path: Path, description: dict[str, Any], tensors: dict[str, Tensor]) -
     Raises:
         WeightsError: it cannot be written
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = once(tensors)
     sealed = sealing(description | {SUMS: {name: checksum(tensor) for name, tensor in tensors.items()}})
-    try:
-        with writing(path, WeightsError) as output:
-            save_file(tensors, output.temporary or str(path), {MARK: as_json(sealed)})
-    except (SafetensorError, OSError) as why:
-        raise WeightsError(f"{path}: {reason(why)}") from None
+    data = save(tensors, {MARK: as_json(sealed)})  # not save_file, which puts a file in the place of a device
+    with writing(path, WeightsError) as output:
+        output.write(data)
 
 
 def once(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -18,14 +18,19 @@ MOST = 10  # options that are told of
 
 @dataclass
 class Output:
-    """An output of both networks: its names, and the largest difference; shapes where those differ."""
+    """An output of both networks: its names, and the largest difference; shapes where those differ.
+
+    broken: NaN came from both, for one image at least
+    """
 
     names: tuple[str, str]
     worst: Difference | None = None
     shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    broken: bool = False
 
     def add(self, one: np.ndarray, other: np.ndarray, image: str) -> None:
         """Take what it is for an image."""
+        self.broken |= bool(np.isnan(one).any() and np.isnan(other).any())
         if one.shape == other.shape:
             self.worst = worse(self.worst, difference(one, other, image))
         else:
@@ -35,7 +40,7 @@ class Output:
         name = self.names[0] if self.names[0] == self.names[1] else " / ".join(self.names)
         if self.shapes:
             return f"output {name}: {size(self.shapes[0])} in A, {size(self.shapes[1])} in B"
-        return f"output {name}: {self.worst}"
+        return f"output {name}: {self.worst}{', but both give NaN' if self.broken else ''}"
 
     def within(self, tolerance: float) -> bool:
         """Whether it is the same."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from .sides import Found, Picture, Wanted
 
 OVERLAP = 0.5  # from which on two boxes of a class are taken for the same
 SHOWN = 3  # classes of a classifier
+NAMELESS = re.compile(r"(class_\d+)?")
 MOST = 10  # detections of an image that are told of
 
 
@@ -133,13 +135,15 @@ class Classes:
     @property
     def score(self) -> float:
         """The largest difference of a class' scores; 1 where only one side has one."""
-        a, b = ({row.label: row.score for row in found} for found in (self.one, self.other))
+        a = {row.label: row.score for row in self.one}
+        b = dict(zip(numbered(self.one.names, self.other.names, self.other.labels), self.other.scores, strict=True))
         return max((abs(a[label] - b[label]) if label in a and label in b else 1.0 for label in {*a, *b}), default=0.0)
 
     @property
     def same(self) -> bool:
         """Whether the first class is the same, and no score differs beyond the tolerance."""
-        return self.one.labels[:1].tolist() == self.other.labels[:1].tolist() and self.score <= self.tolerance
+        first = numbered(self.one.names, self.other.names, self.other.labels[:1])
+        return self.one.labels[:1].tolist() == first and self.score <= self.tolerance
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -184,12 +188,29 @@ def rows(found: Detections) -> list[Seen]:
     return [Seen(label, found.names[label], score, tuple(box)) for label, score, box in each]
 
 
+def numbered(mine: Sequence[str], yours: Sequence[str], labels: np.ndarray) -> list[int]:
+    """Classes of `yours` by their numbers in `mine`, where two networks have other classes; negative: it has none.
+
+    A class without a name of its own, such as class_3, is that number.
+    """
+    places = {name: number for number, name in reversed([*enumerate(mine)])}
+
+    def place(label: int) -> int:
+        name, its = yours[label], mine[label] if label < len(mine) else ""
+        if name == its or NAMELESS.fullmatch(name):
+            return label
+        return places.get(name, label if NAMELESS.fullmatch(its) else -1 - label)
+
+    return [place(label) for label in labels.tolist()]
+
+
 def pairs(one: Detections, other: Detections, thresh: float) -> list[tuple[int | None, int | None]]:
     """Rows of both that are of one class and overlap, each row once, those without one with None.
 
     First come those that are both above the threshold, of these the ones that overlap most, or else score alike.
     """
-    found, of_class = [], {label: np.flatnonzero(other.labels == label) for label in set(other.labels.tolist())}
+    labels = np.array(numbered(one.names, other.names, other.labels))
+    found, of_class = [], {label: np.flatnonzero(labels == label) for label in set(labels.tolist())}
     mine, yours = (side.relative.astype(np.float64) for side in (one, other))  # boxes of untrained networks are huge
     for index, (box, label, score) in enumerate(zip(mine, one.labels.tolist(), one.scores, strict=True)):
         rivals = of_class.get(label, np.empty(0, np.int64))

@@ -34,10 +34,13 @@ class OnnxSide(Side):
         if self.told:
             self.session = Session(path, inner=True, device=device)
             self.rule = self.told.resize
+            if tail := [name for name in self.keys if not LAYER.fullmatch(name)]:
+                said = f"{', '.join(tail)}: not compared; detections are those of the heads' raw outputs"
+                self.notes.append(said)
             parts = (name.partition("_") for name in self.session.outputs if LAYER.fullmatch(name))
             self.layers = {int(index): Layer(int(index), section) for index, _, section in parts}
             self.keys = {f"{index:03}_{layer.section}": index for index, layer in self.layers.items()}
-            self.notes = [f"resize: {self.rule}, as it was converted"]
+            self.notes.append(f"resize: {self.rule}, as it was converted")
 
     def prepare(self, rule: str) -> None:
         """See `Side.prepare`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -93,17 +94,13 @@ class Engine:
             else:
                 network = deploy(network, setting.place.device, PRECISIONS[setting.place.precision])
         for index, layer in enumerate(network.layers):
-            layer.register_forward_hook(self.stopwatch(index))
+            layer.register_forward_hook(partial(self.stop, index))
         return network
 
-    def stopwatch(self, index: int) -> Hook:
-        """A hook that takes the time since the layer before."""
-
-        def stop(*_: object) -> None:
-            now = time.perf_counter()
-            self.seconds[index], self._mark = now - self._mark, now
-
-        return stop
+    def stop(self, index: int, *_: object) -> None:
+        """Take the time since the layer before: a hook, of this engine's copies their own."""
+        now = time.perf_counter()
+        self.seconds[index], self._mark = now - self._mark, now
 
 
 def keeper(found: dict[str, Tensor], name: str) -> Hook:

@@ -110,6 +110,8 @@ def read(cfg: str | NDArray[np.uint8], model: str | NDArray[np.uint8]) -> tuple[
     if isinstance(cfg, str) and isinstance(model, str) and (model or is_checkpoint(cfg)):
         source = read_source(cfg, model)
         return source.graph, source.network
+    if not len(cfg):
+        raise NetError("no cfg; expected a path or a buffer of one")
     if not len(model):
         return resolve(sections_in(cfg)), None
     with on_disk(model) as path:
