@@ -84,7 +84,7 @@ def test_where_rounding_decides_numbers_of_64_bits_count(
     said = verify(path, detector, tail="raw")
     assert "largest difference 0.0e+00" in said[0]
     monkeypatch.setattr(Trial, "exact", lambda trial: as_the_file(trial, 0.005))
-    with pytest.raises(DarkparseError, match=r"a\.onnx: cannot be compared .*: ONNX Runtime .* on 1x3x64x64 off by 5.0e-03"):
+    with pytest.raises(DarkparseError, match=r"a\.onnx: cannot be compared .*: ONNX Runtime .* on 1x3x64x64 off"):
         verify(path, detector, tail="raw")
 
 
