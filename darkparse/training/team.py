@@ -7,6 +7,7 @@ that the gradient is that of one process with the whole mini-batch.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..modules.norm import CrossIterationNorm
 
 PATIENCE = timedelta(days=1)  # of the others while the leading process evaluates
+LETTING_GO = 0.2  # s; gloo's threads free the last tensors with the interpreter's lock, and abort if that is at its end
 
 
 class Team(NamedTuple):
@@ -85,6 +87,7 @@ def join(device: str) -> Team:
 def leave(team: Team) -> None:
     """End the team."""
     if team.size > 1 and dist.is_initialized():
+        time.sleep(LETTING_GO)
         dist.destroy_process_group()
 
 
