@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .classification import Classification as Classification
     from .classify import Classifier as Classifier
     from .classify import load_classifier as load_classifier
+    from .deployment import deploy as deploy
     from .detect import Model as Model
     from .detect import load as load
     from .detections import Detections as Detections
@@ -38,6 +39,7 @@ _WHERE = {
     "Header": ("layout", "Header"),
     "Model": ("detect", "Model"),
     "Network": ("network", "Network"),
+    "deploy": ("deployment", "deploy"),
     "load": ("detect", "load"),
     "load_classifier": ("classify", "load_classifier"),
     "load_weights": ("weights", "load"),
@@ -62,6 +64,7 @@ __all__ = [
     "Network",
     "WeightsError",
     "cv2dnn",
+    "deploy",
     "load",
     "load_classifier",
     "load_weights",

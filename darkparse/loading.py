@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .dataset.reader import Fitting, Reader, Ready
-from .deploy import deploy
+from .deployment import PRECISIONS, deploy
 from .errors import DarkparseError, ImageError
 from .graph import Graph
 from .layout import Header
@@ -28,7 +28,6 @@ Images = Sequence[Path] | Sequence[np.ndarray] | list[str] | tuple[str, ...] | l
 Found = TypeVar("Found")
 
 BATCHED = 4  # dimensions of an array of several images
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def as_batch(image: Image | Images) -> tuple[list[Image], bool]:
@@ -119,7 +118,7 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
 def on_device(network: Network, place: torch.device, precision: str) -> Network:
     """The deployed network on `place`.  Raises DarkparseError where it has no room there."""
     with told_plainly(place):
-        return deploy(network, place, PRECISIONS[precision])
+        return deploy(network, place, precision)
 
 
 def check_numbers(graph: Graph, outputs: Sequence[Tensor]) -> None:

@@ -10,7 +10,7 @@ import darkparse.layers
 from arithmetic import section_of
 from darkparse import weights
 from darkparse.cfg import parse
-from darkparse.deploy import deploy
+from darkparse.deployment import deploy
 from darkparse.graph import Graph, resolve
 from darkparse.layout import Header, layout, size
 from darkparse.network import Network, empty_network

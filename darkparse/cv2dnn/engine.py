@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..deploy import deploy
+from ..deployment import PRECISIONS, deploy
 from ..errors import GraphError, ignore
 from ..graph import Graph, resolve
-from ..loading import PRECISIONS, check_numbers, told_plainly
+from ..loading import check_numbers, told_plainly
 from ..network import Network, check_memory, empty_network
 from .names import BEFORE_ACTIVATION
 
@@ -92,7 +92,7 @@ class Engine:
             if setting.plain:
                 network.to(setting.place.device, PRECISIONS[setting.place.precision])
             else:
-                network = deploy(network, setting.place.device, PRECISIONS[setting.place.precision])
+                network = deploy(network, setting.place.device, setting.place.precision)
         for index, layer in enumerate(network.layers):
             layer.register_forward_hook(partial(self.stop, index))
         return network

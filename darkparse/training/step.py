@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ..dataset.loader import Batch
+from ..deployment import PRECISIONS
 from ..errors import DarkparseError
-from ..loading import PRECISIONS
 from ..losses import Moment, criterion
 from ..network import Network
 from .adversarial import is_wanted, moved

@@ -18,13 +18,14 @@ from ..data import Data, find_cfg, given_names, read_data
 from ..dataset import Samples, open_samples
 from ..dataset.loader import Batch, Loader, check_shares
 from ..dataset.processes import cores
+from ..deployment import PRECISIONS
 from ..errors import CheckpointError, DarkparseError, refuse, warn
 from ..evaluation.accuracy import Labelled, accuracy, labelled_images
 from ..evaluation.evaluate import evaluate
 from ..evaluation.samples import labelled
 from ..graph import Graph, read_graph
 from ..layout import read_header
-from ..loading import PRECISIONS, check_choice, choose_device
+from ..loading import check_choice, choose_device
 from ..network import Network
 from . import checkpoint
 from .backup import backup_for

@@ -1,23 +1,18 @@
-"""From a network as the cfg has it to one that only infers, faster, with the same results."""
+"""Batch norm into convolutions."""
 
-import torch
 from torch import nn
 
-from .modules.convolutional import ConvNormAct, XnorConvNormAct, fold
-from .network import Network
+from ..modules.convolutional import ConvNormAct, XnorConvNormAct, fold
+from ..network import Network
 
 
-def deploy(network: Network, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Network:
-    """Make `network` ready for inference: batch norm folded into convolutions, channels last, on `device`.
-
-    It takes the network over: what comes back computes the same outputs but can no longer be saved or trained.
-    """
+def fold_network(network: Network) -> None:
+    """Fold batch norm into every convolution of `network`, which from then on only infers."""
     network.eval().requires_grad_(False)
     for module in network.modules():
         if isinstance(module, ConvNormAct) and not isinstance(module, XnorConvNormAct):
             fold_norm(module)
             overwrite(module.activation)
-    return network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def fold_norm(module: ConvNormAct) -> None:
