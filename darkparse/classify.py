@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -14,11 +14,13 @@ from .boxes import Floats, Ints
 from .classification import Classification
 from .data import known_names, tree_of
 from .dataset.reader import Ready
+from .deployment import Use
 from .errors import DarkparseError, ImageError
 from .graph import Graph
 from .images import Pixels, letterbox, resize
+from .jobs import run_files
 from .layout import Header
-from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network, run_files
+from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network
 from .modules.region import cumulative
 from .network import Network
 from .sources import open_files
@@ -147,6 +149,9 @@ def load_classifier(
     resize: str = "auto",
     device: str = "auto",
     precision: str = "fp32",
+    batch: int = 1,
+    images: int | None = None,
+    compiled: bool = False,
     strict: bool = False,
 ) -> Classifier:
     """A classifier from a cfg and its weights, or from one file that holds both.
@@ -154,7 +159,7 @@ def load_classifier(
     Args:
         names, data: a .names file, or a .data file that names one (`names=`, or else `labels=`); else one is looked for
         resize: "crop", "letterbox", "stretch", or "auto": as who wrote the weights does
-        cfg, weights, width, height, device, precision, strict: as for `load`
+        cfg, weights, width, height, device, precision, batch, images, compiled, strict: as for `load`
     Raises:
         CfgError: the cfg is wrong
         WeightsError: the weights do not fit
@@ -164,7 +169,7 @@ def load_classifier(
     check_choice("resize", resize, ["auto", *FITTINGS])
     files = open_files(cfg, weights, width=width, height=height, strict=strict)
     classes = count_classes(files.graph)
-    network, header, notes = load_network(files, device, precision)
+    network, header, notes = load_network(files, device, precision, Use(batch, images, compiled))
     found, source = class_names(files.graph, classes, names, data, files.names)
     kind, why = choose_fitting(resize, header)
     model = Classifier(network, header, found, kind)
@@ -207,10 +212,10 @@ def choose_fitting(resize: str, header: Header) -> tuple[str, str]:
 
 def classify_files(
     model: Classifier, paths: Iterable[str], *, top: int = TOP, hier: float | None = None, batch: int = 1
-) -> Iterator[Result[Classification]]:
-    """Classify image files, `batch` at a time; an image that cannot be read is reported in its place."""
+) -> Generator[Result[Classification]]:
+    """Classify image files; see `run_files`."""
 
     def interpret(_: Sequence[Ready], raw: Sequence[Tensor]) -> list[Classification]:
         return model.interpret(raw, top, hier)
 
-    return run_files(model, paths, batch, interpret)
+    return run_files(model, paths, batch, interpret, pictures=False)

@@ -161,7 +161,7 @@ def open_port(cfg: str | Path, source: str | Path, wanted: Wanted, strict: bool,
         notes.extend(ports.load(network, source))
         return Header()
 
-    return Files(graph, text, (), (), load)
+    return Files(graph, text, (), (), lambda: load)
 
 
 def texts_of(out: Path, source: Source) -> dict[Path, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -11,14 +11,17 @@ from torch import Tensor
 
 from .data import names_for
 from .dataset.reader import Ready
-from .detections import Candidates, Detections, candidates, select
+from .deployment import Use
+from .detections import Candidates, Detections
 from .errors import DarkparseError
 from .graph import Graph
 from .images import Placement, letterbox, resize
+from .jobs import run_files
 from .layout import Header
-from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network, run_files
+from .loading import Image, Images, Result, Runner, as_batch, check_choice, load_network
 from .network import Network
 from .registry import Predictions
+from .selection import by_image, rows_of, suppress, undo
 from .sources import open_files
 
 RESIZES = ("auto", "stretch", "letterbox")
@@ -67,12 +70,12 @@ class Model(Runner):
         self, images: Sequence[Ready], raw: Sequence[Tensor], thresh: float, nms: float, hier: float
     ) -> list[Detections]:
         """Decode and suppress what the heads gave for prepared images."""
-        results = []
         sizes = [image.size for image in images]
-        for size, found in zip(sizes, self.decode(sizes, raw, thresh, hier), strict=True):
-            kept = select(found, nms, self.suppression)
-            results.append(Detections(kept.boxes, kept.scores, kept.labels, self.names, *size))
-        return results
+        kept = by_image(suppress(self.rows(sizes, raw, thresh, hier), nms, self.suppression), len(sizes))
+        return [
+            Detections(found.boxes, found.scores, found.labels, self.names, *size)
+            for size, found in zip(sizes, kept, strict=True)
+        ]
 
     @property
     def suppression(self) -> tuple[str, float]:
@@ -87,18 +90,21 @@ class Model(Runner):
 
     def decode(
         self, sizes: Sequence[tuple[int, int]], raw: Sequence[Tensor], thresh: float, hier: float
-    ) -> Iterator[Candidates]:
+    ) -> list[Candidates]:
         """What the heads gave for each of some images, relative to the image, before suppression.
 
         Args:
             sizes: width and height of each image, px
         """
+        return by_image(self.rows(sizes, raw, thresh, hier), len(sizes))
+
+    def rows(self, sizes: Sequence[tuple[int, int]], raw: Sequence[Tensor], thresh: float, hier: float) -> Tensor:
+        """The same for all images as one tensor, where the raw outputs are; see `selection`."""
         _, height, width = self.graph.net.shape
-        predictions = self.predict(raw, hier)
-        for index, size in enumerate(sizes):
-            placement = Placement.of(*size, width, height, self.letterbox)
-            found = candidates(predictions, index, thresh)
-            yield found._replace(boxes=placement.undo(found.boxes))  # before nms, whose distances depend on it
+        heads = zip(self.graph.heads, raw, strict=bool(raw))
+        rows = rows_of([head.likely(one, width, height, thresh, hier) for (_, head), one in heads], thresh)
+        places = [Placement.of(*size, width, height, self.letterbox) for size in sizes]
+        return undo(rows, places)  # before suppression, as distances depend on it
 
 
 def load(
@@ -112,6 +118,9 @@ def load(
     resize: str = "auto",
     device: str = "auto",
     precision: str = "fp32",
+    batch: int = 1,
+    images: int | None = None,
+    compiled: bool = False,
     strict: bool = False,
 ) -> Model:
     """A model from a cfg and its weights, or from one file that holds both.
@@ -124,6 +133,9 @@ def load(
         resize: "stretch", "letterbox", or "auto": as the cfg's letter_box says, else as who wrote the weights does
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", "mps"
         precision: "fp32", "bf16" or "fp16"
+        batch: images at a time that it is made fast for; others work
+        images: how many will come, if that is known: the network is made faster only where that pays
+        compiled: by torch.compile too, which takes up to a minute; used where it is quicker
         strict: take oddities of the cfg for errors
     Raises:
         CfgError: the cfg is wrong
@@ -135,7 +147,7 @@ def load(
     files = open_files(cfg, weights, width=width, height=height, strict=strict)
     graph = files.graph
     check_detector(graph)
-    network, header, notes = load_network(files, device, precision)
+    network, header, notes = load_network(files, device, precision, Use(batch, images, compiled))
     found, source = names_for(graph, names, data, files.names)
     keeps_proportions, why = choose_resize(resize, graph, header)
     model = Model(network, header, found, keeps_proportions)
@@ -169,11 +181,18 @@ def choose_resize(resize: str, graph: Graph, header: Header) -> tuple[bool, str]
 
 
 def detect_files(
-    model: Model, paths: Iterable[str], *, thresh: float = 0.25, nms: float = 0.45, hier: float = 0.5, batch: int = 1
-) -> Iterator[Result[Detections]]:
-    """Detect in image files, `batch` at a time; an image that cannot be read is reported in its place."""
+    model: Model,
+    paths: Iterable[str],
+    *,
+    thresh: float = 0.25,
+    nms: float = 0.45,
+    hier: float = 0.5,
+    batch: int = 1,
+    pictures: bool = True,
+) -> Generator[Result[Detections]]:
+    """Detect in image files; see `run_files`."""
 
     def interpret(images: Sequence[Ready], raw: Sequence[Tensor]) -> list[Detections]:
         return model.interpret(images, raw, thresh, nms, hier)
 
-    return run_files(model, paths, batch, interpret)
+    return run_files(model, paths, batch, interpret, pictures)

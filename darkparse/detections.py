@@ -140,17 +140,12 @@ def candidates(predictions: Sequence[Predictions], image: int, thresh: float) ->
     """
     import torch
 
-    boxes, scores, labels, objectness = [], [], [], []
+    parts = []
     for head in predictions:
-        likely = torch.nonzero((head.objectness[image] > thresh) | (not head.needs_objectness)).flatten()
-        score = head.scores[image, likely]
-        box, label = torch.nonzero(score > (thresh if head.needs_score else 0), as_tuple=True)
-        boxes.append(head.boxes[image, likely[box]])
-        objectness.append(head.objectness[image, likely[box]])
-        scores.append(score[box, label])
-        labels.append(label)
-    b, s, n, o = (torch.cat(parts).cpu().numpy() for parts in (boxes, scores, labels, objectness))
-    return Candidates(b, s, n, o)
+        likely = head.likely(thresh, slice(image, image + 1))
+        box, label = likely.classes(thresh)
+        parts.append((likely.boxes[box], likely.scores[box, label], label, likely.objectness[box]))
+    return Candidates(*(torch.cat(same).cpu().numpy() for same in zip(*parts, strict=True)))
 
 
 def proposals(predictions: Sequence[Predictions], image: int, thresh: float) -> tuple[Floats, Floats]:

@@ -3,14 +3,16 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import BinaryIO
 
 from .errors import DarkparseError
 
 PREFIX, SUFFIX = ".darkparse.", ".part"  # of temporary names
+BLOCK = 1 << 22  # bytes
 UMASK = os.umask(0o022)  # there is no way to ask but to set it
 os.umask(UMASK)
 
@@ -78,6 +80,20 @@ def writing(path: str | Path, error: type[DarkparseError] = DarkparseError) -> I
         output.finish()
     finally:
         output.abandon()
+
+
+def read_ahead(paths: Iterable[str | Path]) -> None:
+    """Let a thread bring files that will be read soon from the disk into the system's memory, as far as it can."""
+
+    def bring() -> None:
+        block = bytearray(BLOCK)
+        for path in paths:
+            with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
+                while file.readinto(block):
+                    pass
+
+    paths = [path for path in paths if os.path.isfile(path)]  # what comes through a pipe comes but once
+    Thread(target=bring, daemon=True).start()
 
 
 def keep_original(path: Path) -> Path:

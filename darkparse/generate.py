@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .deployment import Use
 from .errors import DarkparseError, GraphError
 from .graph import Graph, Node
 from .layers.softmax import COLDEST, Softmax
@@ -103,7 +104,8 @@ def load_writer(
         raise DarkparseError(f"temperature: expected a number of at least {COLDEST}, got {temperature}")
     files = open_files(cfg, weights, strict=strict)
     check_characters(files.graph)
-    network, _, notes = load_network(files._replace(graph=with_temperature(files.graph, temperature)), device, "fp32")
+    warm = files._replace(graph=with_temperature(files.graph, temperature))
+    network, _, notes = load_network(warm, device, "fp32", Use(images=1))
     return Writer(network, notes)
 
 

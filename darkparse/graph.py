@@ -31,7 +31,7 @@ class Node:
     where: Location
     shares: int | None = None  # the layer whose tensors this one uses
 
-    @property
+    @cached_property
     def tensors(self) -> tuple[Stored, ...]:
         """What a .weights file holds of this layer, in order: nothing where another layer's tensors are used."""
         return () if self.shares is not None else tuple(self.layer.tensors(*self.inputs))

@@ -6,6 +6,7 @@ What the network reads is planar: (channels, height, width), float32, 0..1.
 
 import io
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from .kinds import recognise
 
 Pixels = NDArray[Any]
 Floats = NDArray[np.float32]
+Places = NDArray[np.intp]
 
 LETTERBOX_FILL = 0.5  # src/image.c letterbox_image
 _WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
+_CACHED = 1 << 19  # bytes that resizing works on at a time
 _FLOAT_SLACK = 1e-3  # cubic resizing overshoots 0..1 a little; pixels of 0..255 do not pass
 
 _CONVERSIONS = {  # channels an array has, channels the network reads: name of OpenCV's conversion
@@ -100,29 +103,10 @@ def resize(image: Pixels, width: int, height: int, window: Window | None = None)
     Source: src/image.c crop_image, resize_image (AlexeyAB 59596d7)
     """
     _check_shape(image)
-    rows, columns, channels = image.shape
     if min(width, height, *(window or ())[2:]) < 1:
         raise ImageError(f"cannot resize to {width} x {height} px{f' from {window}' if window else ''}")
-    window = window or Window(0, 0, columns, rows)
-    white = np.float32(_WHITE[image.dtype])
-    result = np.empty((channels, height, width), np.float32)
-    if (0, 0, columns, rows) == window == (0, 0, width, height):
-        np.divide(image.transpose(2, 0, 1), white, out=result, dtype=np.float32)
-        return result
-    left, right, to_right = _neighbours(window.left, window.width, columns, width)
-    left[-1], to_right[-1] = right[-1], 0
-    upper, lower, to_lower = _neighbours(window.top, window.height, rows, height)
-    weight_left, weight_right = (1 - to_right) / white, to_right / white
-    weight_upper, weight_lower = 1 - to_lower[:, None], to_lower[:, None]
-    weight_lower[-1] = 0  # a view: weight_upper keeps what it had, hence the dark last row
-    # Only the rows that count are touched, and they turn to floats only where they are sampled: most of the speed.
-    strips = np.ascontiguousarray(image[np.concatenate([upper, lower])]).reshape(2 * height, columns * channels)
-    for channel in range(channels):
-        part = strips.take(left * channels + channel, axis=1) * weight_left
-        part += strips.take(right * channels + channel, axis=1) * weight_right
-        np.multiply(part[:height], weight_upper, out=result[channel])
-        part[height:] *= weight_lower
-        result[channel] += part[height:]
+    result = np.empty((image.shape[2], height, width), np.float32)
+    _stretch(image, window or Window(0, 0, image.shape[1], image.shape[0]), result)
     return result
 
 
@@ -135,8 +119,8 @@ def letterbox(image: Pixels, width: int, height: int) -> Floats:
     _check_shape(image)
     place = Placement.of(image.shape[1], image.shape[0], width, height, letterbox=True)
     result = np.full((image.shape[2], height, width), LETTERBOX_FILL, np.float32)
-    inside = resize(image, place.width, place.height)
-    result[:, place.top : place.top + place.height, place.left : place.left + place.width] = inside
+    inside = result[:, place.top : place.top + place.height, place.left : place.left + place.width]
+    _stretch(image, Window(0, 0, image.shape[1], image.shape[0]), inside)
     return result
 
 
@@ -192,7 +176,50 @@ class Placement:
         return np.concatenate([centres.astype(np.float32), given[:, 2:] * (np.float32(1) / ratio)], axis=1)
 
 
-def _neighbours(first: int, size: int, limit: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+def _stretch(image: Pixels, window: Window, result: Floats) -> None:
+    """Fill `result`, (channels, height, width), with what the window shows; see `resize`."""
+    rows, columns, channels = image.shape
+    _, height, width = result.shape
+    white = np.float32(_WHITE[image.dtype])
+    if (0, 0, columns, rows) == window == (0, 0, width, height):
+        np.divide(image.transpose(2, 0, 1), white, out=result, dtype=np.float32)
+        return
+    left, right, to_right = _neighbours(window.left, window.width, columns, width)
+    left[-1], to_right[-1] = right[-1], 0
+    upper, lower, to_lower = _neighbours(window.top, window.height, rows, height)
+    weight_upper, weight_lower = 1 - to_lower[:, None], to_lower[:, None]
+    weight_lower[-1] = 0  # a view: weight_upper keeps what it had, hence the dark last row
+    planes = np.arange(channels)[:, None]
+    before, after = (left * channels + planes).ravel(), (right * channels + planes).ravel()
+    weight_before, weight_after = (np.tile(to / white, channels) for to in (1 - to_right, to_right))
+    # Only the rows that count are touched, they turn to floats only where they are sampled, and a few at a time, in
+    # memory that stays in the cache: most of the speed.
+    few = min(height, max(1, _CACHED // (2 * channels * (columns * image.itemsize + 4 * width))))
+    scratch = np.empty((2, 2 * few, channels * width), np.float32)
+    for top in range(0, height, few):
+        part = slice(top, top + few)
+        strips, above, below = _strips(image, upper[part], lower[part])
+        across, more = scratch[:, : len(strips)]
+        np.multiply(strips.take(before, axis=1), weight_before, out=across)
+        across += np.multiply(strips.take(after, axis=1), weight_after, out=more)
+        mixed, more = scratch[1].reshape(2, few, -1)[:, : len(above)]
+        np.multiply(across.take(above, axis=0), weight_upper[part], out=mixed)
+        mixed += np.multiply(across.take(below, axis=0), weight_lower[part], out=more)
+        result[:, part] = mixed.reshape(-1, channels, width).transpose(1, 0, 2)
+
+
+def _strips(image: Pixels, upper: Places, lower: Places) -> tuple[Pixels, Places, Places]:
+    """Rows of the image, (n, columns * channels), and where among them those called `upper` and `lower` are."""
+    first, behind = upper[0], lower[-1] + 1
+    if behind - first <= 2 * len(upper):
+        strips, above, below = image[first:behind], upper - first, lower - first
+    else:
+        both = np.concatenate([upper, lower])
+        strips, (above, below) = image[both], np.arange(len(both)).reshape(2, -1)
+    return strips.reshape(len(strips), -1), above, below
+
+
+def _neighbours(first: int, size: int, limit: int, target: int) -> tuple[Places, Places, Floats]:
     """Of each of `target` samples along `size` pixels from `first` on: the pixel before, the one after, and how far it
     is towards that; of `limit` pixels that there are."""
     step = np.float32(size - 1) / np.float32(max(target - 1, 1))
@@ -290,9 +317,38 @@ def _is_cut_short(data: bytes) -> bool:
     at = 2
     while data[at : at + 1] == b"\xff":  # over the segments, of which one may hold a thumbnail with an end of its own
         if data.startswith(_JPEG_SCAN, at):
-            return data.find(_JPEG_END, at) < 0
+            return data.rfind(_JPEG_END, at) < 0
         at += 1 if data.startswith(b"\xff\xff", at) else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return at >= len(data)
+
+
+class _Silence:
+    """OpenCV's log is off while any thread is in here."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.level = threading.Lock(), 0, 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.inside += 1
+            if self.inside == 1:
+                self.level = self.set(0)
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.set(self.level)
+
+    def set(self, level: int) -> int:
+        """The level that it had; there is none in OpenCV 4.8."""
+        import cv2
+
+        log: Any = getattr(cv2.utils, "logging", None)
+        return int(log.setLogLevel(level)) if log else 0
+
+
+_silence = _Silence()
 
 
 @contextmanager
@@ -300,14 +356,10 @@ def _opencv_errors() -> Iterator[None]:
     """Turns OpenCV's exceptions into ImageErrors, and its log off."""
     import cv2
 
-    log: Any = getattr(cv2.utils, "logging", None)  # not in OpenCV 4.8
-    level = log.setLogLevel(0) if log else 0
     try:
-        yield
+        with _silence:
+            yield
     except cv2.error as error:
         too_large = "CV_IO_MAX_IMAGE" in str(error)
         reason = "it has over 2^20 px a side or 2^30 px in all" if too_large else " ".join(str(error).split())
         raise ImageError(f"OpenCV does not read it: {reason}") from error
-    finally:
-        if level:  # 0 if another thread is here too: that one restores it
-            log.setLogLevel(level)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -16,11 +14,12 @@ import torch
 from torch import Tensor
 
 from .dataset.reader import Fitting, Reader, Ready
-from .deployment import PRECISIONS, deploy
-from .errors import DarkparseError, ImageError
+from .deployment import PRECISIONS, Use, deploy
+from .errors import DarkparseError
+from .feed import Fit, feed_for
 from .graph import Graph
 from .layout import Header
-from .network import Network, check_memory
+from .network import Network
 from .sources import Files
 
 Image = str | Path | np.ndarray
@@ -45,7 +44,7 @@ class Result(Generic[Found]):
     found: Found | None  # None: it could not be read
     error: str  # why not
     milliseconds: float  # in the network
-    image: np.ndarray | None  # (rows, columns, C) in the network's order
+    image: np.ndarray | None  # (rows, columns, C) in the network's order; None: not wanted, or not read
 
 
 class Runner:
@@ -59,26 +58,39 @@ class Runner:
         self.graph: Graph = network.graph
         self.reader = Reader(network.graph.net.shape, fitting)
         self.notes: list[str] = []
-        parameter = next(network.parameters(), torch.empty(0))
-        self.device, self.dtype = parameter.device, parameter.dtype
+        self.device, self.dtype = network.device, network.dtype
+        self.in_turn = network.is_recurrent  # one image at a time, each with all of the processor's threads
         self._turn = threading.Lock() if network.is_recurrent else nullcontext()
+        self._feed = feed_for(self.device, self.dtype, self.reader)
+
+    @property
+    def lanes(self) -> int:
+        """Threads that may run batches at a time, on anything but a processor."""
+        return self._feed.lanes
+
+    def begin_lane(self) -> None:
+        """What such a thread does first."""
+        self._feed.begin_lane()
 
     def prepare(self, image: Image) -> Ready:
-        """See `Reader.ready`."""
-        return self.reader.ready(image)
+        """An image as `forward` takes it; see `Reader.ready`."""
+        return self._feed.reader.ready(image)
 
     def forward(self, images: Sequence[Ready]) -> list[Tensor]:
         """The raw outputs of the network for a batch of prepared images."""
-        return self.run([torch.from_numpy(image.pixels) for image in images])
+        return self.run([torch.from_numpy(image.pixels) for image in images], self._feed.fit)
 
     @torch.inference_mode()
-    def run(self, pixels: Sequence[Tensor]) -> list[Tensor]:
-        """The raw outputs of the network for a batch of images, `(C, H, W)` each; for none, none."""
+    def run(self, pixels: Sequence[Tensor], fit: Fit = torch.stack) -> list[Tensor]:
+        """The raw outputs of the network for a batch of images, `(C, H, W)` each; for none, none.
+
+        Args:
+            fit: what makes a batch of them, if they are not of that shape yet
+        """
         if not pixels:
             return []
-        batch = torch.stack(list(pixels))
-        batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         with self._turn, told_plainly(self.device):
+            batch = self._feed.batch(list(pixels), fit)
             self.network.reset()
             outputs = [raw.float() for raw in self.network(batch)]
         check_numbers(self.graph, outputs)
@@ -93,8 +105,8 @@ class Loaded(NamedTuple):
     notes: list[str]  # on what the file does not hold
 
 
-def load_network(files: Files, device: str, precision: str) -> Loaded:
-    """The network that files hold, on its device.
+def load_network(files: Files, device: str, precision: str, use: Use) -> Loaded:
+    """The network that files hold, on its device, made ready for some use.
 
     Raises:
         WeightsError: the weights do not fit
@@ -106,7 +118,7 @@ def load_network(files: Files, device: str, precision: str) -> Loaded:
     if random:
         layers = ", ".join(str(index) for index in random)
         notes = [f"random: layers {layers} have dontload=1, so their weights are random numbers"]
-    return Loaded(on_device(network, choose_device(device), precision), header, notes)
+    return Loaded(on_device(network, choose_device(device), precision, use), header, notes)
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
@@ -115,15 +127,15 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
         raise DarkparseError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
-def on_device(network: Network, place: torch.device, precision: str) -> Network:
+def on_device(network: Network, place: torch.device, precision: str, use: Use) -> Network:
     """The deployed network on `place`.  Raises DarkparseError where it has no room there."""
     with told_plainly(place):
-        return deploy(network, place, precision)
+        return deploy(network, place, precision, **use._asdict())
 
 
 def check_numbers(graph: Graph, outputs: Sequence[Tensor]) -> None:
     """Raises DarkparseError where the network gives NaN: its weights, or what they were trained with, are broken."""
-    if any(bool(output.isnan().any()) for output in outputs):
+    if any(bool(output.sum().isnan()) and bool(output.isnan().any()) for output in outputs):  # the first is quick
         raise DarkparseError(f"{graph.file}: the network gives NaN; are there any in the weights (darkparse inspect)?")
 
 
@@ -150,36 +162,3 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as why:
         raise DarkparseError(f"device {name!r}: {str(why).splitlines()[0]}") from None
     return device
-
-
-def run_files(
-    runner: Runner,
-    paths: Iterable[str],
-    batch: int,
-    interpret: Callable[[Sequence[Ready], Sequence[Tensor]], Sequence[Found]],
-) -> Iterator[Result[Found]]:
-    """Run image files through the network, `batch` at a time; one that cannot be read is reported in its place.
-
-    Args:
-        interpret: what the raw outputs for prepared images mean, one an image
-    """
-    check_memory(runner.graph, images=batch)
-    waiting = iter(paths)
-    while chunk := list(islice(waiting, batch)):
-        ready: dict[int, Ready] = {}
-        errors: dict[int, str] = {}
-        for index, path in enumerate(chunk):
-            try:
-                ready[index] = runner.prepare(path)
-            except ImageError as why:
-                errors[index] = str(why)
-        images = list(ready.values())
-        start = time.perf_counter()
-        raw = runner.forward(images)
-        if runner.device.type == "cuda":
-            torch.cuda.synchronize(runner.device)
-        each = (time.perf_counter() - start) * 1e3 / max(1, len(images))
-        found = dict(zip(ready, interpret(images, raw), strict=True))
-        for index, path in enumerate(chunk):
-            image = ready[index].image if index in ready else None
-            yield Result(path, found.get(index), errors.get(index, ""), each, image)

@@ -58,6 +58,16 @@ class Network(nn.Module):
                 del alive[source]
         return list(results.values())
 
+    @property
+    def device(self) -> torch.device:
+        """Where its images must be."""
+        return next(self.parameters(), torch.empty(0)).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of which type they must be."""
+        return next(self.parameters(), torch.empty(0)).dtype
+
     def reset(self) -> None:
         """Forget the state of recurrent layers: what comes next begins new sequences."""
         for module in self.modules():

@@ -72,6 +72,31 @@ class Predictions(NamedTuple):
     needs_score: bool = True
     is_certain: bool = False
 
+    def likely(self, thresh: float, images: slice = slice(None)) -> Likely:
+        """The boxes of `images` whose objectness is above `thresh`, where it must be."""
+        objectness = self.objectness[images]
+        image, box = ((objectness > thresh) | (not self.needs_objectness)).nonzero(as_tuple=True)
+        found = self.boxes[images][image, box], objectness[image, box], self.scores[images][image, box]
+        return Likely(image, *found, self.needs_score)
+
+
+class Likely(NamedTuple):
+    """Boxes of a batch that may count: image by image, and in each as in `Predictions`.
+
+    images: `(M,)`, the number of each one's image; boxes: `(M, 4)`; objectness: `(M,)`; scores: `(M, C)`
+    """
+
+    images: Tensor
+    boxes: Tensor
+    objectness: Tensor
+    scores: Tensor
+    needs_score: bool = True
+
+    def classes(self, thresh: float) -> tuple[Tensor, Tensor]:
+        """The scores that are above `thresh`, or, where none need be, above 0: boxes and labels."""
+        box, label = (self.scores > (thresh if self.needs_score else 0)).nonzero(as_tuple=True)
+        return box, label
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerDef:
@@ -219,6 +244,10 @@ class HeadDef(LayerDef):
             hier: how sure a node of a class tree must be to be preferred to its parent
         """
         raise NotImplementedError
+
+    def likely(self, raw: Tensor, width: int, height: int, thresh: float, hier: float = 0.5) -> Likely:
+        """What `decode` says of the boxes whose objectness is above `thresh`, where it must be."""
+        return self.decode(raw, width, height, hier).likely(thresh)
 
 
 _LAYERS: dict[str, type[LayerDef]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import checkpoint as checkpoints
 from . import weights as weights_file
@@ -12,9 +12,14 @@ from .cfg import COMMENT, LONGEST, bare, read_text, sections_of
 from .checkpoint import is_checkpoint
 from .data import find_cfg, known_names
 from .errors import Complain, WeightsError, brief, refuse, warn
+from .garbage import uncollected
 from .graph import Graph, from_sections
 from .layout import Header, read_header
-from .network import Network, empty_network
+
+if TYPE_CHECKING:
+    from .network import Network
+
+Fill = Callable[["Network"], Header]  # gives a network its tensors, and returns the header
 
 
 class Source(NamedTuple):
@@ -36,19 +41,29 @@ class Files(NamedTuple):
     """Files that were opened, and the network that they describe.
 
     cfg: the text of the cfg; names: of the classes, where a checkpoint has them; random: indices of layers of
-    which the files have no tensors; load: gives a network the others, and returns the header
+    which the files have no tensors; read: begins to read the others, and gives what fills a network with them
     """
 
     graph: Graph
     cfg: str
     names: tuple[str, ...]
     random: tuple[int, ...]
-    load: Callable[[Network], Header]
+    read: Callable[[], Fill]
 
     def build(self) -> Built:
-        """The network with its weights.  Raises WeightsError where they do not fit."""
-        network = Network(self.graph) if self.random else empty_network(self.graph)
-        return Built(network, self.load(network), self.random)
+        """The network with its weights, which are read while its modules are made.
+
+        Raises:
+            WeightsError: they do not fit
+            DarkparseError: there is not enough memory
+        """
+        from .network import Network, check_memory, empty_network
+
+        check_memory(self.graph)
+        with uncollected():
+            fill = self.read()
+            network = Network(self.graph) if self.random else empty_network(self.graph)
+            return Built(network, fill(network), self.random)
 
 
 class Built(NamedTuple):
@@ -99,7 +114,17 @@ def open_pair(cfg: str | Path, weights: str | Path, width: int | None, height: i
     sections = sections_of(text, str(path), complain)
     graph = from_sections(sections, width=width, height=height, dialect=dialect, complain=complain)
     random = tuple(node.index for node in graph.nodes if node.layer.dontload and node.tensors)
-    return Files(graph, text, (), random, lambda network: weights_file.load(network, weights).header)
+
+    def read() -> Fill:
+        values = weights_file.read(graph, weights)
+
+        def fill(network: Network) -> Header:
+            weights_file.fill(network, values)
+            return values.fit.header
+
+        return fill
+
+    return Files(graph, text, (), random, read)
 
 
 def open_checkpoint(
@@ -111,11 +136,11 @@ def open_checkpoint(
         check_same(find_cfg(str(cfg)), checkpoint.cfg, path)
     graph = checkpoints.graph_of(checkpoint, path, width=width, height=height, complain=complain)
 
-    def load(network: Network) -> Header:
+    def fill(network: Network) -> Header:
         checkpoints.fill(network, checkpoint, path)
         return checkpoint.header
 
-    return Files(graph, checkpoint.cfg, checkpoint.names, (), load)
+    return Files(graph, checkpoint.cfg, checkpoint.names, (), lambda: fill)
 
 
 def check_same(cfg: Path, own: str, path: str | Path) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .errors import WeightsError
-from .files import writing
+from .errors import Truncated, WeightsError
+from .files import blamed, writing
 from .graph import Graph
 from .guard import check_not_input
-from .layout import Fit, Header, Slot, fit, layout
+from .layout import FLOAT, Fit, Header, Slot, fit, layout
 
 DEFAULTS = {"scales": 1.0, "rolling_mean": 0.0, "rolling_variance": 0.0}  # src/convolutional_layer.c: calloc
 
@@ -37,30 +39,64 @@ def load(network: Network, path: str | Path, *, partial: bool = False) -> Fit:
         WeightsError: the file is no .weights file, or does not fit; nothing is changed then
     Source: src/parser.c load_weights_upto (AlexeyAB 59596d7)
     """
+    found = read(network.graph, path, partial=partial)
+    fill(network, found)
+    return found.fit
+
+
+class Values(NamedTuple):
+    """What a file holds for a network: all its numbers, `(N,)` float32, which a thread is reading."""
+
+    path: str | Path
+    fit: Fit
+    numbers: Future[np.ndarray]
+
+
+def read(graph: Graph, path: str | Path, *, partial: bool = False) -> Values:
+    """Begin to read what a file holds for the network of `graph`; see `load`.
+
+    The file is read, not mapped: one that is cut short while it is mapped, as when Darknet saves anew, would kill the
+    process, and what is written to it would get into a network at work.
+
+    Raises:
+        WeightsError: the file is no .weights file, or does not fit
+    """
+    found = fit(graph, path, partial=partial)
+    if found.header.dialect.transposed != graph.dialect.transposed:
+        raise WeightsError(
+            f"{path}: version {found.header.version} has transposed [connected] layers; read the cfg with that dialect"
+        )
+    return Values(path, found, begin(path, found.header))
+
+
+def fill(network: Network, found: Values) -> None:
+    """Give a network the numbers that were read for its graph; one on the meta device shares their memory.
+
+    Raises:
+        WeightsError: the file could not be read, or has changed meanwhile; nothing is changed then
+    """
     import torch
 
-    graph = network.graph
-    header, layers = fit(graph, path, partial=partial)
-    if header.dialect.transposed != graph.dialect.transposed:
-        raise WeightsError(
-            f"{path}: version {header.version} has transposed [connected] layers; read the cfg with that dialect"
-        )
-    values = read_values(path, header)
+    layers = found.fit.layers
+    slots = [slot for slot in layout(network.graph, loading=True) if slot.node.index < layers]
+    places = [locate(network, slot) for slot in slots]
+    numbers = found.numbers.result()
+    if numbers.size != (wanted := slots[-1].stop if slots else 0):
+        raise Truncated(f"{found.path}: changed while it was read, to {numbers.size:,} floats; expected {wanted:,}")
     with torch.no_grad():
-        for slot in layout(graph, loading=True):
-            if slot.node.index >= layers:
-                break
-            put(network, slot, torch.from_numpy(values[slot.start : slot.stop]))
+        for slot, place in zip(slots, places, strict=True):
+            assign(*place, from_file(slot, torch.from_numpy(numbers[slot.start : slot.stop])))
         put_defaults(network, layers)
         network.tie()
         start_counters(network)
-    return Fit(header, layers)
 
 
 def put_defaults(network: Network, layers: int) -> None:
     """Fill what `dontloadscales` leaves out of the first `layers` layers, as Darknet does."""
     import torch
 
+    if not any(node.layer.skips_scales for node in network.graph.nodes):
+        return
     for slot in layout(network.graph):
         layer = slot.node.layer
         if layer.skips_scales and not layer.dontload and slot.node.index < layers and slot.stored.name in DEFAULTS:
@@ -71,27 +107,51 @@ def read_values(path: str | Path, header: Header) -> np.ndarray:
     """All numbers of a file, `(N,)` float32.
 
     Raises:
-        WeightsError: it cannot be read
+        WeightsError: it cannot be read, or is cut short meanwhile
     """
-    try:
-        return np.fromfile(path, "<f4", offset=header.size).astype(np.float32, copy=False)
-    except OSError as why:
-        raise WeightsError(f"{path}: {why.strerror or why}") from None
+    return begin(path, header).result()
+
+
+def begin(path: str | Path, header: Header) -> Future[np.ndarray]:
+    """Let a thread read all numbers of a file; see `read_values`."""
+    with blamed(path, WeightsError):
+        file = open(path, "rb", buffering=0)  # noqa: SIM115  (closed by `finish`)
+        size = os.fstat(file.fileno()).st_size - header.size
+        file.seek(header.size)
+    values = np.empty(max(0, size) // FLOAT, "<f4")  # one block, for which NumPy gets large pages
+    reader = ThreadPoolExecutor(1)
+    reading = reader.submit(finish, path, file, values)
+    reader.shutdown(wait=False)
+    return reading
+
+
+def finish(path: str | Path, file: FileIO, values: np.ndarray) -> np.ndarray:
+    """Read `values`, and close the file.  Raises WeightsError where there are too few."""
+    left = values.view(np.uint8).data
+    with blamed(path, WeightsError), file:
+        while left and (done := file.readinto(left)):
+            left = left[done:]
+    if left:
+        raise Truncated(f"{path}: cut short while it was read; expected {len(left):,} bytes more")
+    return values.astype(np.float32, copy=False)
 
 
 def put(network: Network, slot: Slot, values: Tensor) -> None:
     """Give the tensor of `slot` its `values`, `(N,)`; where it has no memory yet, theirs becomes its own."""
+    assign(*locate(network, slot), from_file(slot, values))
+
+
+def assign(owner: object, name: str, values: Tensor) -> None:
+    """Give a tensor of a module its `values`, `(N,)`, as `put` does."""
     from torch import nn
 
-    owner, name = locate(network, slot)
     old = getattr(owner, name)
-    shaped = from_file(slot, values)
     if not old.is_meta:
-        old.copy_(shaped.view_as(old))
+        old.copy_(values.view_as(old))
     elif isinstance(old, nn.Parameter):
-        setattr(owner, name, nn.Parameter(shaped.view(old.shape), requires_grad=old.requires_grad))
+        setattr(owner, name, nn.Parameter(values.view(old.shape), requires_grad=old.requires_grad))
     else:
-        setattr(owner, name, shaped.view(old.shape))
+        setattr(owner, name, values.view(old.shape))
 
 
 def from_file(slot: Slot, values: Tensor) -> Tensor:
@@ -133,10 +193,10 @@ def start_counters(network: Network) -> None:
     """Batch norm counts its batches, which no file holds: from 0."""
     import torch
 
-    for name, buffer in list(network.named_buffers()):
-        if buffer.is_meta and name.endswith("num_batches_tracked"):
-            owner = network.get_submodule(name.rpartition(".")[0])
-            owner.num_batches_tracked = torch.zeros((), dtype=torch.long)
+    for module in network.modules():
+        counter = getattr(module, "num_batches_tracked", None)
+        if counter is not None and counter.is_meta:
+            module.num_batches_tracked = torch.zeros((), dtype=torch.long)
 
 
 def save(

@@ -22,6 +22,8 @@ OFFICIAL = {
     "yolov2-tiny": ("ab__yolov2-tiny", 44_948_600),
     "darknet19": ("ab__darknet19", 83_427_124),
     "darknet53": ("darknet53", 166_582_580),
+    "resnet101": ("pj__resnet101", 167_481_012),
+    "resnet152": ("pj__resnet152", 230_239_924),
 }
 OLD_HEADER = Header(0, 1, 0, long_seen=False)
 

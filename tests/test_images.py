@@ -1,12 +1,17 @@
+import random
 import struct
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 
 import cv2
 import numpy as np
 import pytest
 
+from darkparse import images
 from darkparse.errors import ImageError
-from darkparse.images import Placement, as_network_order, letterbox, read_image, resize
+from darkparse.images import Placement, Window, as_network_order, letterbox, read_image, resize
 
 # 2 rows of 3 grey pixels: 0, .2, 1 and .4, .8, .6 of 255.  What is said to be Darknet's was printed by the C functions
 # resize_image, letterbox_image and correct_yolo_boxes of AlexeyAB 59596d7, built as its Makefile does.
@@ -64,7 +69,9 @@ def test_resize_gives_the_pixels_of_darknet(image, size, darknets):
 @pytest.mark.parametrize(
     ("channels", "dtype", "white"), [(3, np.uint8, 255), (1, np.float32, 1), (5, np.uint16, 65535)]
 )
-def test_resize_is_the_formula_of_darknet(source, target, channels, dtype, white):
+@pytest.mark.parametrize("cached", [images._CACHED, 1, 700], ids=["at once", "row by row", "some rows"])
+def test_resize_is_the_formula_of_darknet(source, target, channels, dtype, white, cached, monkeypatch):
+    monkeypatch.setattr(images, "_CACHED", cached)
     image = noise(*source, channels, dtype)
     expected = resized_by_loop(image.astype(np.float32) / np.float32(white), *target)
     result = resize(image, *target)
@@ -79,6 +86,16 @@ def test_resize_to_one_row_gives_the_last():
 def test_resize_darkens_the_last_row_where_darknet_does():
     white = np.full((2, 2, 1), 255, np.uint8)
     assert resize(white, 2, 42)[0, 40:].tolist() == [[1, 1], [2**-24, 2**-24]]  # 1/41*41 < 1 in float32; Darknet's
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 40])
+def test_resize_is_the_same_however_many_rows_are_at_work(rows, monkeypatch):
+    image = noise(90, 70, 3)
+    window = Window(-9, 30, 60, 80)  # over the edges
+    expected = resize(image, 33, 40), resize(image, 33, 40, window), letterbox(image, 33, 40)
+    monkeypatch.setattr(images, "_CACHED", rows * 2 * 3 * (70 + 4 * 33))
+    result = resize(image, 33, 40), resize(image, 33, 40, window), letterbox(image, 33, 40)
+    assert [one.tobytes() for one in result] == [one.tobytes() for one in expected]
 
 
 def test_resize_takes_views():
@@ -294,4 +311,23 @@ def test_paths_that_are_not_files(tmp_path, name, message):
 def test_the_log_of_opencv_stays_as_it_was(tmp_path):
     before = cv2.utils.logging.getLogLevel()
     test_reads_by_any_name(tmp_path, "x.png", str)
+    assert cv2.utils.logging.getLogLevel() == before
+
+
+@pytest.mark.skipif(not hasattr(cv2.utils, "logging"), reason="this OpenCV has no log level")
+def test_the_log_of_opencv_is_off_while_any_thread_reads(tmp_path, monkeypatch):
+    (tmp_path / "x.png").write_bytes(encoded(".png", BLUE_GREEN_RED))
+    before, together, levels = cv2.utils.logging.getLogLevel(), threading.Barrier(4), []
+    decode = cv2.imdecode
+
+    def decode_together(*given):
+        together.wait(10)
+        sleep(random.random() / 50)  # they leave one after the other
+        levels.append(cv2.utils.logging.getLogLevel())
+        return decode(*given)
+
+    monkeypatch.setattr(cv2, "imdecode", decode_together)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: read_image(tmp_path / "x.png"), range(20)))
+    assert levels == [0] * 20
     assert cv2.utils.logging.getLogLevel() == before

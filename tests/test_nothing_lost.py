@@ -151,19 +151,29 @@ def test_a_long_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal here")
-def test_results_so_far_survive_ctrl_c() -> None:
+@pytest.mark.parametrize("options", [[], ["--out", "out"]], ids=["text", "pictures"])
+def test_results_so_far_survive_ctrl_c(options: list[str]) -> None:
     Path("many").mkdir()
     for number in range(400):
         os.link("shapes.png", f"many/{number:03d}.png")
     command = [sys.executable, "-m", "darkparse", "detect", "shapes.cfg", "shapes.weights", "many", "--json", "r.json"]
-    with subprocess.Popen([*command, "--jsonl", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command += ["--jsonl", "-", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         for _ in range(3):
             process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert 2 <= len(json.loads(Path("r.json").read_text())) < 400
+    assert errors.endswith(b"Aborted!\n")
+    assert b"Traceback" not in errors
+    done = [Path(frame["filename"]).name for frame in json.loads(Path("r.json").read_text())]
+    assert 2 <= len(done) < 400
+    assert done == [f"{number:03d}.png" for number in range(len(done))]
+    if options:
+        assert sorted(os.listdir("out"))[: len(done) - 1] == done[:-1]  # the last one's picture may be cut short
+        assert len(os.listdir("out")) <= len(done)
+        assert not any(name.endswith(".part") for name in os.listdir("out"))
 
 
 @pytest.mark.parametrize("arguments", [["detect", "x.data"], ["detect", "x.weights", "dog.jpg"]], ids=" ".join)

@@ -290,3 +290,36 @@ def test_more_images_than_an_old_header_can_count(network, tmp_path, monkeypatch
 
 def test_the_blurred_and_the_plain_can_share():
     Network(graph_of("[conv] filters=4 antialiasing=1 [conv] filters=4 share_index=0"))
+
+
+@pytest.mark.parametrize("floats", [3, 7], ids=["shorter", "longer"])
+def test_a_file_that_changes_while_it_is_read(tmp_path, floats):
+    graph, path = graph_of("[convolutional] filters=1"), tmp_path / "x.weights"  # 1 + 4 floats
+    path.write_bytes(random_file(graph))
+    network = Network(graph)
+    before = [tensor.clone() for tensor in network.state_dict().values()]
+    values = weights.read(graph, path)
+    values.numbers.result()
+    path.write_bytes(random_file(graph, floats=floats))  # as if it had been so when its bytes were read
+    with pytest.raises(Truncated, match=rf"x\.weights: changed while it was read, to {floats} floats; expected 5"):
+        weights.fill(network, values._replace(numbers=weights.begin(path, values.fit.header)))
+    assert all(a.equal(b) for a, b in zip(before, network.state_dict().values(), strict=True))
+
+
+def test_a_file_that_is_cut_short_while_it_is_read(tmp_path):
+    path = tmp_path / "x.weights"
+    path.write_bytes(bytes(10))
+    with pytest.raises(Truncated, match=r"x\.weights: cut short while it was read; expected 30 bytes more"):
+        weights.finish(path, open(path, "rb", buffering=0), np.empty(10, np.float32))  # noqa: SIM115  (it closes it)
+
+
+def test_what_was_read_is_no_map_of_the_file(tmp_path):
+    graph, path = graph_of("[convolutional] filters=1"), tmp_path / "x.weights"
+    path.write_bytes(random_file(graph))
+    network = empty_network(graph)
+    weights.load(network, path)
+    before = [tensor.clone() for tensor in network.state_dict().values()]
+    with open(path, "r+b") as file:  # as Darknet does when it saves anew
+        file.truncate(20)
+    for old, new in zip(before, network.state_dict().values(), strict=True):
+        assert old.view(torch.int32).equal(new.view(torch.int32))  # bits: there are NaN among them

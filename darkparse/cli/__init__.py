@@ -1,5 +1,6 @@
 """The command line: options in, one call of the library, results out."""
 
 from .main import main
+from .process import run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from .. import inputs
 from ..checkpoint import is_checkpoint
+from ..files import read_ahead
+from ..garbage import uncollected
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -27,7 +30,7 @@ _NETWORK = (
     click.option("--width", type=click.IntRange(1), help="Width of the network's input, px, in place of the cfg's."),
     click.option("--height", type=click.IntRange(1), help="Height of it."),
     *_DEVICE,
-    click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", **SHOWN),
+    click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="fp32", **SHOWN),
 )
 _IMAGES = (
     click.argument("files", nargs=-1, required=True, metavar="CFG WEIGHTS | MODEL IMAGE..."),
@@ -35,6 +38,7 @@ _IMAGES = (
     click.option("--data", help=".data file that names it."),
     click.option("--batch", default=1, type=click.IntRange(1, 65536), help="Images at a time.", **SHOWN),
     *_NETWORK,
+    click.option("--compile", "compiled", is_flag=True, help="Try torch.compile, too: up to a minute, for long jobs."),
     click.option("--json", "-out", type=FILE_OUT, help='JSON file; "-": standard output, and nothing else there.'),
     click.option("--jsonl", type=FILE_OUT, help='File with a line of JSON an image; "-": as for --json.'),
     click.option("--dont-show", "-dont_show", is_flag=True, hidden=True),
@@ -90,6 +94,14 @@ def sort_out(files: tuple[str, ...], options: dict[str, object]) -> Files:
     return Files(cfg, weights, images, [*files, *images] if isinstance(images, list) else list(files))
 
 
+@contextmanager
+def starting(files: Files) -> Iterator[None]:
+    """For importing torch and loading a model: files come from the disk meanwhile, and no garbage is collected."""
+    read_ahead([files.weights, *(files.images[:1] if isinstance(files.images, list) else [])])
+    with uncollected(frozen=True):
+        yield
+
+
 def by_suffix(files: Sequence[str], options: dict[str, Any]) -> tuple[str, str, list[str]]:
     """The cfg and the weights among some files, "" where there is none, and the others.
 
@@ -124,7 +136,7 @@ def holds_weights(name: str) -> bool:
 
 def for_loading(options: dict[str, object]) -> dict[str, Any]:
     """Those of the options that `load` and `load_classifier` take."""
-    keys = ("names", "data", "width", "height", "resize", "precision", "strict")
+    keys = ("names", "data", "width", "height", "resize", "precision", "batch", "compiled", "strict")
     return {"device": device_of(options), **{key: options[key] for key in keys}}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import classification, report
-from .arguments import SHARE, SHOWN, Files, for_loading, image_command, show_notes, sort_out
+from .arguments import SHARE, SHOWN, Files, for_loading, image_command, show_notes, sort_out, starting
 from .evaluation import Watched, share_cores
 from .sinks import Sink, Targets
 from .train import sort_out as sort_out_training
@@ -60,14 +60,14 @@ def classify(files: tuple[str, ...], **options: Any) -> None:
 
 def run(files: Files, targets: Targets, options: dict[str, object]) -> None:
     """Classify all images; exits with status 1 if any failed."""
-    from ..classify import classify_files, load_classifier
+    with starting(files):
+        from ..classify import classify_files, load_classifier
 
-    model = load_classifier(files.cfg, files.weights, **for_loading(options))
+        model = load_classifier(files.cfg, files.weights, images=files.total, **for_loading(options))
     show_notes(*model.notes, f"device: {model.device}")
     numbers = {key: options[key] for key in ("top", "hier", "batch")}
     with Classes(targets, files.total) as results:
-        for result in classify_files(model, files.images, **numbers):  # type: ignore[arg-type]
-            results.add(result)
+        results.take(classify_files(model, files.images, **numbers))  # type: ignore[arg-type]
     results.finish()
 
 

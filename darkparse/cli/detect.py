@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .arguments import SHARE, SHOWN, Files, for_loading, image_command, show_notes, sort_out
+from .arguments import SHARE, SHOWN, Files, for_loading, image_command, show_notes, sort_out, starting
 from .results import Results, Wanted
 
 
@@ -41,12 +41,13 @@ def detect(files: tuple[str, ...], **options: object) -> None:
 
 def run(files: Files, wanted: Wanted, options: dict[str, object]) -> None:
     """Detect in all images; exits with status 1 if any failed."""
-    from ..detect import detect_files, load
+    with starting(files):
+        from ..detect import detect_files, load
 
-    model = load(files.cfg, files.weights, **for_loading(options))
+        model = load(files.cfg, files.weights, images=files.total, **for_loading(options))
     show_notes(*model.notes, f"device: {model.device}")
     numbers = {key: options[key] for key in ("thresh", "nms", "hier", "batch")}
     with Results(wanted, files.total) as results:
-        for result in detect_files(model, files.images, **numbers):  # type: ignore[arg-type]
-            results.add(result)
+        found = detect_files(model, files.images, pictures=results.draws, **numbers)  # type: ignore[arg-type]
+        results.take(found)
     results.finish()

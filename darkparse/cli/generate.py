@@ -4,6 +4,7 @@ import os
 
 import click
 
+from ..garbage import uncollected
 from .arguments import show_notes
 
 ABOVE_0 = click.FloatRange(0, min_open=True)
@@ -39,9 +40,10 @@ def generate(
     """
     import numpy as np
 
-    from ..generate import load_writer
+    with uncollected(frozen=True):
+        from ..generate import load_writer
 
-    writer = load_writer(cfg, weights, temperature=temperature, device=device, strict=strict)
+        writer = load_writer(cfg, weights, temperature=temperature, device=device, strict=strict)
     if rng_seed is None:
         rng_seed = int(np.random.default_rng().integers(2**32))
     show_notes(*writer.notes, f"device: {writer.device}", f"rng-seed: {rng_seed}")

@@ -3,30 +3,53 @@
 import io
 import sys
 import warnings
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import click
 
 from .. import __version__
 from ..errors import DarkparseError, DarkparseWarning
-from .anchors import anchors
-from .check import check
-from .classify import classify
-from .compare import compare
-from .convert import convert
-from .dataset import dataset
-from .detect import detect
-from .doctor import doctor
-from .example import example
-from .files import download, inspect, partial
-from .generate import generate
-from .map import map_
-from .new import new
-from .recall import recall
-from .summary import summary
-from .train import train
-from .valid import valid
-from .zoo import zoo
+
+WHERE = {  # module and name of each command
+    "anchors": "anchors.anchors",
+    "benchmark": "benchmark.benchmark",
+    "check": "check.check",
+    "classify": "classify.classify",
+    "compare": "compare.compare",
+    "convert": "convert.convert",
+    "dataset": "dataset.dataset",
+    "detect": "detect.detect",
+    "doctor": "doctor.doctor",
+    "download": "files.download",
+    "example": "example.example",
+    "generate": "generate.generate",
+    "inspect": "files.inspect",
+    "map": "map.map_",
+    "new": "new.new",
+    "partial": "files.partial",
+    "recall": "recall.recall",
+    "summary": "summary.summary",
+    "train": "train.train",
+    "valid": "valid.valid",
+    "zoo": "zoo.zoo",
+}
+
+
+class Commands(Mapping[str, click.Command]):
+    """The commands by name, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, attribute = WHERE[name].partition(".")
+        command: click.Command = getattr(import_module(f".{module}", __package__), attribute)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(WHERE)
+
+    def __len__(self) -> int:
+        return len(WHERE)
 
 
 class Group(click.Group):
@@ -51,32 +74,11 @@ def show(message: Warning | str, *_: object, **__: object) -> None:
     click.echo(f"Warning: {message}", err=True)
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Group,
+    commands=Commands(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="darkparse")
 def main() -> None:
     """Run Darknet models (.cfg and .weights) in PyTorch."""
-
-
-for command in (
-    detect,
-    classify,
-    convert,
-    train,
-    dataset,
-    summary,
-    inspect,
-    partial,
-    download,
-    generate,
-    zoo,
-    example,
-    new,
-    anchors,
-    check,
-    map_,
-    valid,
-    recall,
-    doctor,
-    compare,
-):
-    main.add_command(command)

@@ -60,7 +60,7 @@ class Results(Sink["Detections"]):
 
     def __init__(self, wanted: Wanted, total: int | None) -> None:
         super().__init__(wanted.targets, total)
-        self.wanted = wanted
+        self.wanted, self.draws = wanted, wanted.out is not None or total == 1
         self.written: dict[Path, str] = {}
 
     def lines(self, result: Result[Detections]) -> Iterator[str]:
@@ -78,19 +78,27 @@ class Results(Sink["Detections"]):
         assert result.found is not None
         return report.json_frame(result.path, number, result.found)
 
-    def store(self, result: Result[Detections]) -> None:
+    def picture(self, result: Result[Detections]) -> bytes:
+        """See `Sink.picture`."""
+        return draw(result, self.place(result.path)) if self.draws and not result.error else b""
+
+    def place(self, path: str) -> Path:
+        """Where the picture of an image goes."""
+        return self.wanted.out / picture_name(path) if self.wanted.out else Path(PREDICTIONS)
+
+    def store(self, result: Result[Detections], drawn: bytes) -> None:
         """JSON, labels and the picture."""
         assert result.found is not None
-        super().store(result)
+        super().store(result, drawn)
         if self.wanted.labels:
             path = self.free(self.wanted.labels / f"{Path(result.path).stem}.txt", result.path)
             if path.exists() and not self.wanted.overwrite:
                 raise DarkparseError(f"{path}: is there already; not overwritten without --overwrite")
             write_text(path, report.label_lines(result.found))
-        if self.wanted.out:
-            draw(result, self.free(self.wanted.out / picture_name(result.path), result.path))
-        elif self.total == 1:
-            draw(result, self.free(Path(PREDICTIONS), result.path))
+        if self.draws:
+            path = self.free(self.place(result.path), result.path)
+            with writing(path) as file:
+                file.write(drawn or self.picture(result))
 
     def free(self, path: Path, image: str) -> Path:
         """The path, unless another image of this run has taken it, or is it.  Raises DarkparseError then."""
@@ -108,8 +116,12 @@ def picture_name(path: str) -> str:
     return name if name.lower().endswith((".jpg", ".jpeg", ".png", ".bmp", ".webp")) else f"{Path(path).stem}.jpg"
 
 
-def draw(result: Result[Detections], path: Path) -> None:
-    """Write an image with its boxes drawn.  Raises DarkparseError where it cannot be written."""
+def draw(result: Result[Detections], path: Path) -> bytes:
+    """The file, of the kind that `path` says, of an image with its boxes drawn.
+
+    Raises:
+        DarkparseError: OpenCV cannot write such a file
+    """
     import cv2
     import numpy as np
 
@@ -127,5 +139,4 @@ def draw(result: Result[Detections], path: Path) -> None:
     done, data = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 92] if is_jpeg else [])
     if not done:
         raise DarkparseError(f"{path}: OpenCV cannot write this kind of image")
-    with writing(path) as file:
-        file.write(data.tobytes())
+    return data.tobytes()

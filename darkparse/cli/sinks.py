@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -58,6 +58,7 @@ class Sink(Generic[Found]):
     """Takes results one by one and puts them where they are wanted; what is done stays when the rest is cut short."""
 
     command: str
+    draws = False  # whether pictures are wanted
 
     def __init__(self, targets: Targets, total: int | None) -> None:
         self.targets, self.total, self.seen, self.failed, self.frames = targets, total, 0, 0, 0
@@ -80,8 +81,32 @@ class Sink(Generic[Found]):
             self.write_json("\n]\n" if self.frames else "[\n]\n")
         self.stack.close()
 
-    def add(self, result: Result[Found]) -> None:
-        """One image."""
+    def take(self, results: Generator[Result[Found]]) -> None:
+        """All results; of many, pictures are drawn by threads while the next results are sought."""
+        with closing(results):
+            if not self.draws or self.total is None or self.total < LONG:
+                for result in results:
+                    self.add(result)
+                return
+            from ..dataset.threads import ahead, cores
+
+            with closing(ahead(self.attempt, results, cores(), cores())) as attempts:
+                for result, drawn in attempts:
+                    self.add(result, drawn)
+
+    def attempt(self, result: Result[Found]) -> tuple[Result[Found], bytes]:
+        """The result, and its picture; if that fails, none: it is tried again, and told, when its turn has come."""
+        try:
+            return result, self.picture(result)
+        except DarkparseError:
+            return result, b""
+
+    def add(self, result: Result[Found], drawn: bytes = b"") -> None:
+        """One image.
+
+        Args:
+            drawn: its picture, if it is drawn already
+        """
         self.seen += 1
         self.bar.clear()
         self.spare(result.path)
@@ -95,7 +120,7 @@ class Sink(Generic[Found]):
         else:
             self.show(result)
             try:
-                self.store(result)
+                self.store(result, drawn)
             except DarkparseError as why:
                 self.fail(str(why))
         self.bar.step()
@@ -121,8 +146,8 @@ class Sink(Generic[Found]):
             for line in self.lines(result):
                 click.echo(line)
 
-    def store(self, result: Result[Found]) -> None:
-        """JSON."""
+    def store(self, result: Result[Found], drawn: bytes) -> None:
+        """JSON, and whatever else is written."""
         if self.targets.json:
             self.write_json((", \n" if self.frames else "[\n") + self.json_frame(result, self.frames + 1))
             self.frames += 1
@@ -133,6 +158,10 @@ class Sink(Generic[Found]):
             self.json.write(text.encode())
         else:
             click.echo(text.encode(), nl=False)
+
+    def picture(self, result: Result[Found]) -> bytes:
+        """The file of its picture; empty without one."""
+        return b""
 
     def lines(self, result: Result[Found]) -> Iterator[str]:
         """The text of one image."""

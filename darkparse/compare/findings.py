@@ -215,7 +215,7 @@ def pairs(one: Detections, other: Detections, thresh: float) -> list[tuple[int |
     for index, (box, label, score) in enumerate(zip(mine, one.labels.tolist(), one.scores, strict=True)):
         rivals = of_class.get(label, np.empty(0, np.int64))
         theirs, scores = yours[rivals], other.scores[rivals]
-        overlap = np.where((theirs == box).all(axis=1), 1, iou(box, theirs))  # type: ignore[arg-type]
+        overlap = np.where((theirs == box).all(axis=1), 1, iou(box, theirs))
         for place in np.flatnonzero(overlap >= OVERLAP).tolist():
             faint = bool(min(score, scores[place]) <= thresh)
             found.append((faint, -float(overlap[place]), abs(float(score - scores[place])), index, int(rivals[place])))

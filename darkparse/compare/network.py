@@ -15,6 +15,7 @@ from ..classify import FITTINGS as OF_CLASSIFIERS
 from ..classify import Classifier, choose_fitting, class_names, count_classes
 from ..data import names_for
 from ..dataset.reader import Ready
+from ..deployment import Use
 from ..detect import RESIZES, Model, choose_resize
 from ..errors import DarkparseError
 from ..graph import Graph
@@ -51,7 +52,7 @@ class NetworkSide(Side):
 
     def prepare(self, rule: str) -> None:
         """Deploy it; see `Side.prepare`."""
-        network = on_device(self.source.network, self.device, self.precision)
+        network = on_device(self.source.network, self.device, self.precision, Use(images=1))
         self.runner = runner_of(network, self.source.header, self.source.names, rule)
         self.reader = self.runner.reader
 

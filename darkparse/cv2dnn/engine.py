@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..deployment import PRECISIONS, deploy
+from ..deployment import FEW, PRECISIONS, Use, deploy
 from ..errors import GraphError, ignore
 from ..graph import Graph, resolve
 from ..loading import check_numbers, told_plainly
@@ -30,12 +30,17 @@ class Place(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What a network is made ready for; plain: with every module of a layer as it was read."""
+    """What a network is made ready for.
+
+    plain: with every module of a layer as it was read; images: how many at a time; lasting: many were run already
+    """
 
     height: int
     width: int
     place: Place
     plain: bool
+    images: int
+    lasting: bool
 
 
 class Engine:
@@ -50,6 +55,7 @@ class Engine:
         self.place = Place()
         self.started = 0.0
         self.seconds: list[float] = []
+        self.runs = 0
         self._ready: dict[bool, tuple[Setting, Network]] = {}  # one of each kind: plain or not
         self._mark = 0.0
 
@@ -61,7 +67,9 @@ class Engine:
             DarkparseError: the network cannot take images of this size, has no room, or gives NaN
         """
         plain = any(name.count(".") > 1 for name in wanted)
-        network = self.ready(Setting(images.shape[2], images.shape[3], self.place, plain))
+        self.runs += 1
+        setting = Setting(images.shape[2], images.shape[3], self.place, plain, len(images), self.runs > FEW)
+        network = self.ready(setting)
         check_memory(network.graph, images=len(images))
         device, dtype = torch.device(self.place.device), PRECISIONS[self.place.precision]
         self.started = time.perf_counter()
@@ -92,7 +100,8 @@ class Engine:
             if setting.plain:
                 network.to(setting.place.device, PRECISIONS[setting.place.precision])
             else:
-                network = deploy(network, setting.place.device, setting.place.precision)
+                use = Use(setting.images, None if setting.lasting else 1)
+                network = deploy(network, setting.place.device, setting.place.precision, **use._asdict())
         for index, layer in enumerate(network.layers):
             layer.register_forward_hook(partial(self.stop, index))
         return network

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ..errors import DarkparseError
 from .draws import Place
-from .processes import Ahead, cores
+from .processes import Ahead
 from .samples import Sample, Samples
+from .threads import cores
 
 Size = Callable[[int], tuple[int, int]]
 

@@ -98,11 +98,6 @@ def _as_it_is(thing: Thing) -> Thing:
     return thing
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _start() -> BaseContext:
     """How processes begin: from a fresh one, as a copy of this one may hang on what its threads held."""
     if os.name == "nt":

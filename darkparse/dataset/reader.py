@@ -30,6 +30,10 @@ class Ready(NamedTuple):
         rows, columns = self.image.shape[:2]
         return columns, rows
 
+    def without_picture(self) -> Ready:
+        """The same, with a picture of no memory: its size is all that is left."""
+        return self._replace(image=np.broadcast_to(np.uint8(0), self.image.shape))
+
 
 class Read(NamedTuple):
     """What became of one file: its image as the network reads it, and its size, or why it cannot be read."""

@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from ..dataset.processes import Ahead, cores
+from ..dataset.processes import Ahead
 from ..dataset.reader import Read
+from ..dataset.threads import cores
 from ..loading import Result, Runner
 from ..network import Network, check_memory
 
@@ -105,8 +106,9 @@ def executor_for(device: torch.device) -> Executor:
 @contextmanager
 def evaluating(network: Network) -> Iterator[None]:
     """The network in evaluation mode, without gradients; afterwards each of its modules is as before."""
-    training = [module for module in network.modules() if module.training]
-    network.eval()
+    training = [module for module in network.modules() if getattr(module, "training", False)]  # what is packed has none
+    if training:
+        network.eval()
     try:
         with torch.inference_mode():
             yield

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..options import ignored, option
-from ..registry import HeadDef, Predictions, Shape, section
+from ..registry import HeadDef, Likely, Predictions, Shape, section
 from ..tree import read_map
 
 if TYPE_CHECKING:
@@ -147,6 +147,12 @@ class Yolo(AnchorHead):
 
         return decode_yolo(self, raw, width, height)
 
+    def likely(self, raw: Tensor, width: int, height: int, thresh: float, hier: float = 0.5) -> Likely:
+        """See `HeadDef.likely`; `hier` has no effect."""
+        from ..modules.yolo import likely_yolo
+
+        return likely_yolo(self, raw, width, height, thresh)
+
 
 @section("Gaussian_yolo")
 @dataclass(frozen=True, kw_only=True)
@@ -175,3 +181,9 @@ class GaussianYolo(AnchorHead):
         from ..modules.yolo import decode_gaussian
 
         return decode_gaussian(self, raw, width, height)
+
+    def likely(self, raw: Tensor, width: int, height: int, thresh: float, hier: float = 0.5) -> Likely:
+        """See `HeadDef.likely`; `hier` has no effect."""
+        from ..modules.yolo import likely_gaussian
+
+        return likely_gaussian(self, raw, width, height, thresh)

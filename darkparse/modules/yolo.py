@@ -6,15 +6,19 @@ Source: src/yolo_layer.c, src/gaussian_yolo_layer.c (AlexeyAB 59596d7), function
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
 
-from ..registry import Predictions
+from ..registry import Likely, Predictions
 
 if TYPE_CHECKING:
     from ..layers.yolo import AnchorHead, GaussianYolo, Yolo
+
+Said: TypeAlias = Callable[[Tensor, Tensor], Predictions]
+ROUNDING = 1e-6  # by which the same logistic may differ with the layout of what it is taken of
 
 
 def activate_yolo(head: Yolo, raw: Tensor) -> Tensor:
@@ -36,7 +40,7 @@ def activate_gaussian(head: GaussianYolo, raw: Tensor) -> Tensor:
 
 def by_box(raw: Tensor, boxes: int) -> Tensor:
     """`(B, A E, h, w)` to `(B, A, E, h, w)`."""
-    return raw.reshape(len(raw), boxes, -1, *raw.shape[2:])
+    return raw.reshape(len(raw), boxes, raw.shape[1] // boxes, *raw.shape[2:])  # of none, -1 would be any number
 
 
 def stretched(xy: Tensor, scale: float) -> Tensor:
@@ -47,17 +51,56 @@ def stretched(xy: Tensor, scale: float) -> Tensor:
 def decode_yolo(head: Yolo, raw: Tensor, width: int, height: int) -> Predictions:
     """Source: get_yolo_detections."""
     y = activate_yolo(head, raw).permute(0, 3, 4, 1, 2)  # (B, h, w, A, E)
+    return said_by_yolo(y, boxes_everywhere(head, y, width, height))
+
+
+def said_by_yolo(y: Tensor, boxes: Tensor) -> Predictions:
+    """Of outputs `(B, h, w, A, E)` and their boxes."""
     objectness = y[..., 4]
-    return flat(boxes_everywhere(head, y, width, height), objectness, objectness[..., None] * y[..., 5:])
+    return flat(boxes, objectness, objectness[..., None] * y[..., 5:])
+
+
+def likely_yolo(head: Yolo, raw: Tensor, width: int, height: int, thresh: float) -> Likely:
+    """What `decode_yolo` says of the boxes whose objectness is above `thresh`."""
+    given = by_box(raw, head.boxes_per_cell)[:, :, 4]
+    objectness = given if head.new_coords else given.sigmoid()
+    return likely(head, raw, objectness, said_by_yolo, width=width, height=height, thresh=thresh)
 
 
 def decode_gaussian(head: GaussianYolo, raw: Tensor, width: int, height: int) -> Predictions:
     """Source: get_gaussian_yolo_detections."""
     y = activate_gaussian(head, raw).permute(0, 3, 4, 1, 2)
+    return said_by_gaussian(y, boxes_everywhere(head, y, width, height))
+
+
+def said_by_gaussian(y: Tensor, boxes: Tensor) -> Predictions:
+    """Of outputs `(B, h, w, A, E)` and their boxes."""
     certainty = 1 - y[..., [1, 3, 5, 7]].mean(-1, keepdim=True)
     objectness = y[..., 8]
-    scores = objectness[..., None] * y[..., 9:] * certainty
-    return flat(boxes_everywhere(head, y, width, height), objectness, scores)
+    return flat(boxes, objectness, objectness[..., None] * y[..., 9:] * certainty)
+
+
+def likely_gaussian(head: GaussianYolo, raw: Tensor, width: int, height: int, thresh: float) -> Likely:
+    """What `decode_gaussian` says of the boxes whose objectness is above `thresh`."""
+    objectness = by_box(raw, head.boxes_per_cell)[:, :, 8].sigmoid()
+    return likely(head, raw, objectness, said_by_gaussian, width=width, height=height, thresh=thresh)
+
+
+def likely(
+    head: AnchorHead, raw: Tensor, objectness: Tensor, said: Said, *, width: int, height: int, thresh: float
+) -> Likely:
+    """The boxes whose objectness is above `thresh`: cells that have one are decoded, as a batch of single cells.
+
+    Args:
+        objectness: `(B, A, h, w)`
+        said: what outputs `(M, 1, 1, A, E)` and their boxes mean
+    """
+    image, row, column = torch.nonzero((objectness > thresh - ROUNDING).any(1), as_tuple=True)
+    y = head.activate(raw[image, :, row, column][..., None, None]).permute(0, 3, 4, 1, 2)
+    cell = torch.stack([column, row], -1)[:, None, None, None].to(y.dtype)
+    boxes = head.locate(y, cell, y.new_tensor([raw.shape[3], raw.shape[2]]), y.new_tensor([width, height]))
+    found = said(y, boxes).likely(thresh)
+    return found._replace(images=image[found.images])
 
 
 def boxes_everywhere(head: AnchorHead, y: Tensor, width: int, height: int) -> Tensor:

@@ -17,7 +17,7 @@ from ..classify import TOP, count_classes
 from ..data import Data, find_cfg, given_names, read_data
 from ..dataset import Samples, open_samples
 from ..dataset.loader import Batch, Loader, check_shares
-from ..dataset.processes import cores
+from ..dataset.threads import cores
 from ..deployment import PRECISIONS
 from ..errors import CheckpointError, DarkparseError, refuse, warn
 from ..evaluation.accuracy import Labelled, accuracy, labelled_images
