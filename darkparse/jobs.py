@@ -51,7 +51,7 @@ def run_files(
         runner.begin_lane()
 
     chunks = in_chunks(source, batch)
-    with closing(source), closing(ahead(make, chunks, shares.lanes, 2 * lanes, begin)) as done, same_threads():
+    with same_threads(), closing(source), closing(ahead(make, chunks, shares.lanes, 2 * lanes, begin)) as done:
         for results in done:
             yield from results
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .dataset.reader import Fitting, Reader, Ready
 from .deployment import PRECISIONS, Use, deploy
+from .deployment.onednn import available
 from .errors import DarkparseError
 from .feed import Fit, feed_for
 from .graph import Graph
@@ -59,7 +60,7 @@ class Runner:
         self.reader = Reader(network.graph.net.shape, fitting)
         self.notes: list[str] = []
         self.device, self.dtype = network.device, network.dtype
-        self.in_turn = network.is_recurrent  # one image at a time, each with all of the processor's threads
+        self.in_turn = network.in_turn  # one image at a time, each with all of the processor's threads
         self._turn = threading.Lock() if network.is_recurrent else nullcontext()
         self._feed = feed_for(self.device, self.dtype, self.reader)
 
@@ -113,12 +114,17 @@ def load_network(files: Files, device: str, precision: str, use: Use) -> Loaded:
         DarkparseError: there is no such device, or not enough memory
     """
     check_choice("precision", precision, PRECISIONS)
+    if use.batch < 1 or (use.images is not None and use.images < 0):
+        raise DarkparseError(f"expected batch of at least 1 and images of at least 0, got {use.batch} and {use.images}")
+    place = choose_device(device)
     network, header, random = files.build()
     notes = []
+    if place.type == "cpu" and PRECISIONS[precision] != torch.float32 and not available(PRECISIONS[precision]):
+        notes.append(f"precision: {precision} is slow on this processor, which does not compute in it")
     if random:
         layers = ", ".join(str(index) for index in random)
-        notes = [f"random: layers {layers} have dontload=1, so their weights are random numbers"]
-    return Loaded(on_device(network, choose_device(device), precision, use), header, notes)
+        notes.append(f"random: layers {layers} have dontload=1, so their weights are random numbers")
+    return Loaded(on_device(network, place, precision, use), header, notes)
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:

@@ -79,6 +79,11 @@ class Network(nn.Module):
         """Whether the result depends on what came before."""
         return any(hasattr(module, "reset") for module in self.modules() if module is not self)
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether batches must come one after the other, each with all threads of the processor."""
+        return self.is_recurrent
+
 
 def check_memory(graph: Graph, limit: int | None = None, images: int = 1) -> None:
     """Raises DarkparseError where a batch needs more than `limit` bytes, by default what the machine has."""

@@ -25,6 +25,7 @@ from darkparse.deployment.pooling import Halved
 from darkparse.deployment.winograd import POINTS, WinogradConv, matrices
 from darkparse.errors import ignore
 from darkparse.graph import read_graph
+from darkparse.modules.activation import activation
 from darkparse.modules.maxpool import WindowMaxPool
 from darkparse.network import Network
 
@@ -105,7 +106,9 @@ def close(one: Tensor, other: Tensor) -> bool:
 @pytest.mark.parametrize("cells", POINTS)
 @pytest.mark.parametrize("values", [2_000, 8_000_000])
 @pytest.mark.parametrize(
-    "activation", [nn.LeakyReLU(0.1), nn.Mish(), nn.SiLU(), nn.ReLU(), nn.Identity(), nn.Tanh()], ids=repr
+    "activation",
+    [nn.LeakyReLU(0.1), nn.Mish(), nn.SiLU(), nn.ReLU(), nn.Identity(), nn.Tanh(), activation("normalize_channels")],
+    ids=repr,
 )
 def test_winograd_is_a_convolution(
     activation: nn.Module, values: int, cells: int, monkeypatch: pytest.MonkeyPatch
@@ -232,6 +235,32 @@ def test_light_networks_are_one_graph(plain: Callable[[], Network], monkeypatch:
     assert seen == [True]
 
 
+@needs_onednn
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_graph_reads_images_wherever_they_are(
+    channels: int, cfg: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any order in memory, and with a layer (a blurred one) whose weights are put into another order afterwards."""
+    monkeypatch.setattr("darkparse.deployment.taken", lambda module, images: float(isinstance(module, Deployed)))
+    text = (
+        f"[net]\nwidth=37\nheight=24\nchannels={channels}\n"
+        + CONV.format(18, 3, "swish")
+        + CONV.format(24, 2, "loggy")
+        + CONV.format(32, 3, "hard_mish")
+        + "antialiasing=1\n"
+        + CONV.format(7, 5, "loggy")
+    )
+    graph = read_graph(cfg(text))
+    network = random_network(graph).eval()
+    plain = deepcopy(network)
+    deployed = deploy(network, batch=2)
+    images = torch.rand(2, channels, 24, 37)
+    apart = torch.zeros(2, channels, 24, 74)[..., ::2].copy_(images)
+    expected = plain(images)
+    for one in (images, images.contiguous(memory_format=torch.channels_last), apart):
+        torch.testing.assert_close(deployed(one), expected, **EXACT)
+
+
 @pytest.mark.parametrize("fault", [RuntimeError("no such thing"), AttributeError("no such thing"), None])
 def test_without_torchscript(
     fault: Exception | None, plain: Callable[[], Network], monkeypatch: pytest.MonkeyPatch
@@ -253,6 +282,15 @@ def test_without_torchscript(
 def test_recurrent_networks_run_layer_by_layer(cfg: Callable[..., Path]) -> None:
     network = Network(read_graph(cfg("[net]\ninputs=4\n[rnn]\noutput=3\nhidden=5\nactivation=tanh\n")))
     assert not traced.is_light(network, 1)
+    assert deploy(network, compiled=True).whole is None  # which would not forget when the network is told to
+
+
+def test_random_numbers_are_left_to_others(plain: Callable[[], Network], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "_chosen", {})
+    network = plain()
+    state = torch.get_rng_state()
+    deploy(network)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.slow
@@ -264,6 +302,19 @@ def test_compiled(plain: Callable[[], Network], monkeypatch: pytest.MonkeyPatch)
     deployed = deploy(plain(), compiled=True)
     assert deployed.whole is not None
     torch.testing.assert_close(deployed(images_for(deployed)), plain()(images_for(deployed)), **EXACT)
+
+
+def test_the_whole_is_compiled(plain: Callable[[], Network], monkeypatch: pytest.MonkeyPatch) -> None:
+    compile = torch.compile
+
+    def strictly(function: Callable[..., object], **_: object) -> object:
+        return compile(function, dynamic=False, backend="eager", fullgraph=True)  # fails where the graph ends early
+
+    monkeypatch.setattr(by_compiler.torch, "compile", strictly)
+    network = plain()
+    for kept in ("steps", "outputs"):
+        vars(network.graph).pop(kept, None)  # as in a network that has not run yet
+    assert deploy(network, images=1, compiled=True).whole is not None
 
 
 def test_what_cannot_be_compiled_is_told(plain: Callable[[], Network], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from .memory import keep_memory
 from .network import Deployed
 from .onednn import available
 from .packed import SURE, pack, taken
-from .traced import is_light, trace_whole
+from .traced import alike, is_light, trace_whole
 
 PRECISIONS = {"auto": torch.float32, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FEW = 16  # images for which packing weights takes longer than it saves
@@ -57,13 +57,14 @@ def deploy(
         batch: images at a time that it is made fast for; others work
         size: height and width of the images that it is made fast for, px, if not the cfg's; others work
         images: how many will come, if that is known; few are not worth much preparation
-        compiled: by torch.compile too, which takes up to a minute; used where a trial finds it quicker
+        compiled: by torch.compile too, which takes up to a minute; used where a trial finds it quicker, and never for
+            recurrent networks, as it would keep a state of its own
     Raises:
         DarkparseError: `compiled`, but nothing here can compile
     """
     place, dtype = torch.device(device), PRECISIONS[precision]
     network.eval().requires_grad_(False)
-    graph = at_size(network.graph, size)
+    graph, compiled = at_size(network.graph, size), compiled and not network.is_recurrent
     fold_network(network)
     if place.type == "cpu" and (images is None or images >= FEW) and available(dtype):
         return faster(network, graph, batch, dtype, compiled)
@@ -71,8 +72,8 @@ def deploy(
     network.to(place, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     deployed = (Replayed if place.type == "cuda" else Deployed)(network, place, dtype)
     if compiled:
-        images_like = example(graph, batch, deployed.dtype, place)
-        deployed.whole, deployed.shape = compile_whole(network, images_like), images_like.shape
+        like = example(graph, batch, dtype, place)
+        deployed.take(compile_whole(network, like), like, is_compiled=True)
     return deployed
 
 
@@ -80,25 +81,28 @@ def faster(network: Network, graph: Graph, batch: int, dtype: torch.dtype, compi
     """A folded network on a CPU by the quickest of several ways, for batches of images as `graph` reads them."""
     keep_memory()
     part_from_file(network)
-    like, wholes = example(graph, batch, dtype, torch.device("cpu")), []
+    like = example(graph, batch, dtype, torch.device("cpu"))
+    traced = made = None
     if is_light(network, batch):
-        network.to(dtype)
-        wholes.append(trace_whole(network, like))
+        network.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]  # or done to its constants
+        traced = trace_whole(network, like)
     overwrite_network(network)
     if compiled:
-        wholes.append(compile_whole(network, like))
+        made = compile_whole(network, like)
     pack(network, graph, batch, dtype)
     network.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     deployed = Deployed(network, like.device, dtype)
-    for whole in wholes:
-        if whole is not None and taken(whole, like) < SURE * taken(deployed, like):
-            deployed.whole, deployed.shape = whole, like.shape
+    for whole in (traced, made):
+        if whole is None or not alike(whole(like), deployed(like)):
+            continue
+        if taken(whole, like) < SURE * taken(deployed, like):
+            deployed.take(whole, like, is_compiled=whole is made)
     return deployed
 
 
 def example(graph: Graph, batch: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """A batch of noise."""
-    images = torch.rand(batch, *graph.net.shape).to(device, dtype)
+    """A batch of noise, without a number from the generator that others draw from."""
+    images = torch.rand(batch, *graph.net.shape, generator=torch.Generator()).to(device, dtype)
     return images.contiguous(memory_format=torch.channels_last)
 
 

@@ -19,6 +19,7 @@ def compile_whole(network: Network, images: Tensor) -> Traced:
         DarkparseError: nothing here can compile it
     """
     copy = deepcopy(network).to(images.device, images.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _ = copy.graph.steps, copy.graph.outputs  # kept from now on: to work them out takes a lock, which ends a graph
     try:
         with silence():
             compiled: Traced = torch.compile(copy.forward, dynamic=False, options={"freezing": True})

@@ -18,8 +18,9 @@ class Deployed(Network):
         nn.Module.__init__(self)
         self.graph, self.layers = network.graph, network.layers
         self._device, self._dtype = device, dtype
-        self.whole: Traced | None = None  # all layers in one, for batches of one shape
-        self.shape: tuple[int, ...] = ()
+        self.whole: Traced | None = None  # all layers in one, for batches that lie in memory as `like` does
+        self.like = torch.empty(0)
+        self.is_compiled = False
         self._steps = list(zip(self.layers, self.graph.nodes, self.graph.steps, strict=True))
         self.eval()
 
@@ -33,11 +34,22 @@ class Deployed(Network):
         """See `Network.dtype`."""
         return self._dtype
 
+    @property
+    def in_turn(self) -> bool:
+        """See `Network.in_turn`: what is compiled is so for a number of threads."""
+        return self.is_recurrent or self.is_compiled
+
+    def take(self, whole: Traced, like: Tensor, is_compiled: bool) -> None:
+        """From now on run batches that lie in memory as `like` does by `whole`."""
+        self.whole, self.like, self.is_compiled = whole, like, is_compiled
+
     @torch.inference_mode()
     def forward(self, images: Tensor) -> list[Tensor]:
         """See `Network.forward`."""
-        if self.whole and images.shape == self.shape and not any(map(is_watched, self.layers)):
-            return list(self.whole(images))
+        if self.whole and images.shape == self.like.shape and not any(map(is_watched, self.layers)):
+            images = images.contiguous(memory_format=torch.channels_last)
+            if images.stride() == self.like.stride():  # or oneDNN's graph would read what is elsewhere
+                return list(self.whole(images))
         return self.by_layer(images)
 
     def by_layer(self, images: Tensor) -> list[Tensor]:

@@ -106,7 +106,7 @@ def quickest(module: ConvNormAct, shape: Sequence[int], dtype: torch.dtype) -> n
     activation = type(module.activation), attribute(module.activation) is None
     key = conv.weight.shape, conv.stride, conv.padding, *activation, tuple(shape), dtype, torch.get_num_threads()
     if key not in _chosen:
-        return trial(found, torch.rand(tuple(shape)).to(dtype), key)
+        return trial(found, torch.rand(tuple(shape), generator=torch.Generator()).to(dtype), key)
     return found[_chosen[key]]()
 
 

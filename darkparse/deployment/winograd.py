@@ -217,7 +217,10 @@ def _buffer(name: str, dtype: torch.dtype, *shape: int) -> Tensor:
 
 
 def _plainly(activation: nn.Module, source: Tensor, out: Tensor) -> None:
-    out.copy_(source if isinstance(activation, nn.Identity) else activation(source))
+    if isinstance(activation, nn.Identity):
+        out.copy_(source)
+    else:  # some look at all channels, and for them where every network has them
+        out.copy_(activation(source.movedim(-1, 1)).movedim(1, -1))
 
 
 def _mish(activation: nn.Module, source: Tensor, out: Tensor) -> None:
