@@ -63,7 +63,6 @@ def deploy(
         DarkparseError: `compiled`, but nothing here can compile
     """
     place, dtype = torch.device(device), PRECISIONS[precision]
-    network.eval().requires_grad_(False)
     graph, compiled = at_size(network.graph, size), compiled and not network.is_recurrent
     fold_network(network)
     if place.type == "cpu" and (images is None or images >= FEW) and available(dtype):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..graph import Graph
 from ..modules.convolutional import ConvNormAct
 from ..network import Network
-from .mish import mish_of_negative
+from .mish import mish_of_negative, sign_for
 from .onednn import NONE, Attribute, Convolution, Linear, Way, attribute
 from .pooling import Halved, halves
 from .winograd import POINTS, TAPS, WinogradConv
@@ -28,22 +28,14 @@ Maker = Callable[[], nn.Module]
 
 
 class Activated(nn.Module):
-    """A linear operation and its activation: in one, where oneDNN knows it.
+    """A linear operation and its activation: in one, where oneDNN knows it."""
 
-    weight, bias: negated where the activation wants that
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor, activation: nn.Module) -> None:
+    def __init__(self, activation: nn.Module) -> None:
         super().__init__()
         known = attribute(activation)
         self.attribute: Attribute = known or NONE
         self.after: Callable[[Tensor], Tensor] | None = None if known else partial(_after, activation)
-        negated = isinstance(activation, nn.Mish)
-        self.weight, self.bias = (-weight, -bias) if negated else (weight, bias)
-
-    def done(self) -> None:
-        """Forget the weights, once they are packed."""
-        del self.weight, self.bias
+        self.sign = sign_for(activation)
 
 
 class PackedConv(Activated):
@@ -52,11 +44,10 @@ class PackedConv(Activated):
     def __init__(
         self, conv: nn.Conv2d, weight: Tensor, bias: Tensor, activation: nn.Module, shape: Sequence[int]
     ) -> None:
-        super().__init__(weight, bias, activation)
+        super().__init__(activation)
         assert isinstance(conv.padding, tuple)
         way = Way(conv.padding, conv.stride, conv.dilation, conv.groups, self.attribute)
-        self.run = Convolution(self.weight, self.bias, way, shape)
-        self.done()
+        self.run = Convolution(self.sign * weight, self.sign * bias, way, shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """One batch."""
@@ -68,9 +59,9 @@ class PackedPointwise(Activated):
     """A 1x1 convolution of stride 1 as a matrix product, which starts sooner, and its activation."""
 
     def __init__(self, weight: Tensor, bias: Tensor, activation: nn.Module, shape: Sequence[int]) -> None:
-        super().__init__(weight, bias, activation)
-        self.run = Linear(self.weight.flatten(1), self.bias, shape[0] * shape[2] * shape[3], self.attribute)
-        self.done()
+        super().__init__(activation)
+        rows = shape[0] * shape[2] * shape[3]
+        self.run = Linear(self.sign * weight.flatten(1), self.sign * bias, rows, self.attribute)
 
     def forward(self, x: Tensor) -> Tensor:
         """One batch."""

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .mish import mish_of_negative
+from .mish import mish_of_negative, sign_for
 from .onednn import Convolution, Way
 
 aten = torch.ops.aten
@@ -49,7 +49,7 @@ class WinogradConv(nn.Module):
         self.cells, self.tile = cells, cells + TAPS - 1
         self.out_channels, self.in_channels = weight.shape[:2]
         self.activation, self.finish = activation, _FINISHES.get(type(activation), _plainly)
-        sign = -1 if isinstance(activation, nn.Mish) else 1  # see mish.py
+        sign = sign_for(activation)
         tiles, kernel, back = matrices(POINTS[cells])
         points = self.tile**2
         self.blocks = Blocks.of(shape, cells, max(1, VALUES // (points * (self.in_channels + self.out_channels))))
